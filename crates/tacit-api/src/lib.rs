@@ -1,0 +1,1 @@
+//! Request and response types and error codes of the HTTP API.

@@ -1,0 +1,1 @@
+//! The record: events, their canonical bytes, the Merkle tree. Pure.

@@ -1,0 +1,4 @@
+//! The one door out: destinations, injection, egress rules, response scrubbing.
+#![forbid(unsafe_code)]
+
+pub mod wire;

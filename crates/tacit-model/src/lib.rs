@@ -1,0 +1,27 @@
+//! The nouns of Tacit.
+//!
+//! Names, ids, secret types and their fields, destinations, rights and roles, automations: what they are, how
+//! they are written, and which of them are valid. Parsing happens here, at the edge, so that everything further in
+//! can trust its types. No I/O, no clock, no randomness, no authorization: who may do what is `tacit-vault`'s.
+#![forbid(unsafe_code)]
+
+pub mod automation;
+pub mod destination;
+pub mod field;
+pub mod id;
+pub mod limits;
+pub mod name;
+pub mod place;
+pub mod right;
+pub mod target;
+pub mod time;
+
+pub use automation::{Automation, HttpStep, Step};
+pub use destination::{Destination, Destinations};
+pub use field::{FieldError, Fields, SecretType, Visibility};
+pub use id::*;
+pub use name::{EnvironmentName, NameError, SecretName, WorkspaceName};
+pub use place::Place;
+pub use right::{Right, Rights, Role};
+pub use target::{Host, RequestPath, Scheme, Target, TargetError};
+pub use time::Timestamp;

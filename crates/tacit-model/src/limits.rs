@@ -1,0 +1,52 @@
+//! Every limit on what is stored or sent, with its unit, in one place.
+
+/// Bytes of one secret's or variable's value, all fields of it together.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a secret's or variable's name.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Bytes of a description.
+pub const DESCRIPTION_BYTES_MAX: usize = 4096;
+/// Bytes of a folder's path.
+pub const FOLDER_BYTES_MAX: usize = 512;
+/// Characters of a person's reason.
+pub const REASON_CHARS_MAX: usize = 200;
+/// Destinations of one secret.
+pub const DESTINATIONS_MAX: usize = 32;
+/// Secrets of one workspace.
+pub const SECRETS_MAX: usize = 100_000;
+/// Environments of one workspace.
+pub const ENVIRONMENTS_MAX: usize = 32;
+/// Steps of one automation.
+pub const STEPS_MAX: usize = 64;
+/// Bytes of an automation's definition.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a request to the API.
+pub const REQUEST_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of an upstream's answer that a step or a sealed request may return (after decoding and scrubbing).
+pub const RESPONSE_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Headers of a step.
+pub const STEP_HEADERS_MAX: usize = 64;
+/// Bytes of one header's value, before a secret is put in.
+pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Seconds a step may wait for its upstream.
+pub const STEP_TIMEOUT_SECS_MAX: u64 = 300;
+/// Seconds a step waits when it does not say.
+pub const STEP_TIMEOUT_SECS_DEFAULT: u64 = 20;
+/// Redirects a step may follow.
+pub const REDIRECTS_MAX: u32 = 5;
+/// Seconds a run may take.
+pub const RUN_SECS_MAX: u64 = 3600;
+/// Live tokens of one service account.
+pub const TOKENS_PER_ACCOUNT_MAX: usize = 32;
+/// Rows of one page of a list.
+pub const PAGE_ROWS_MAX: usize = 500;
+/// Rows of a page when the caller does not say.
+pub const PAGE_ROWS_DEFAULT: usize = 100;
+/// Versions a value keeps.
+pub const VERSION_KEEP_COUNT_DEFAULT: i64 = 10;
+/// Days an earlier version is kept.
+pub const VERSION_KEEP_DAYS_DEFAULT: i64 = 7;
+/// Days a deleted secret can be restored.
+pub const DELETION_WINDOW_DAYS_DEFAULT: i64 = 7;
+/// Secrets bound to one host whose values are looked for in its answers. With more, answers there are `status_only`.
+pub const SCANNED_SECRETS_MAX: usize = 64;

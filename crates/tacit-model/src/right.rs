@@ -1,0 +1,199 @@
+//! Rights, sets of them, and the built-in roles.
+
+use std::{fmt, str::FromStr};
+
+macro_rules! rights {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
+        /// One right. None implies another.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Right { $($(#[$doc])* $variant,)+ }
+
+        impl Right {
+            /// Every right there is.
+            pub const ALL: &[Right] = &[$(Right::$variant,)+];
+
+            /// The right's name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Right::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+rights! {
+    /// See that secrets exist, their names, descriptions and state.
+    SecretList = "secret.list",
+    /// Have a value put where its destinations allow, without seeing it.
+    SecretUse = "secret.use",
+    /// Look at the value of a masked secret.
+    SecretReveal = "secret.reveal",
+    /// Create, rotate, roll back, disable, import.
+    SecretWrite = "secret.write",
+    /// Delete and restore.
+    SecretDelete = "secret.delete",
+    /// Say where a secret may go.
+    SecretPolicy = "secret.policy",
+    /// Create, change and delete variables.
+    VariableWrite = "variable.write",
+    /// Create, change and delete automations.
+    AutomationWrite = "automation.write",
+    /// Run automations.
+    AutomationRun = "automation.run",
+    /// Move automations between environments.
+    Deploy = "deploy",
+    /// Connect and revoke OAuth connections.
+    ConnectionManage = "connection.manage",
+    /// Grant rights that one holds.
+    GrantManage = "grant.manage",
+    /// Add and remove members and service accounts.
+    MemberManage = "member.manage",
+    /// Read the record.
+    AuditRead = "audit.read",
+    /// Change the workspace's settings and environments.
+    WorkspaceManage = "workspace.manage",
+}
+
+impl fmt::Debug for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of rights.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rights(u32);
+
+impl Rights {
+    /// No right.
+    pub const NONE: Rights = Rights(0);
+
+    /// These rights.
+    pub const fn of(rights: &[Right]) -> Self {
+        let mut bits = 0;
+        let mut at = 0;
+        while at < rights.len() {
+            bits |= 1 << rights[at] as u32;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether the set holds this one right.
+    pub const fn has(self, right: Right) -> bool {
+        self.0 & (1 << right as u32) != 0
+    }
+
+    /// Whether every right of `other` is in this set.
+    pub const fn covers(self, other: Rights) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// This set without one right.
+    pub const fn without(self, right: Right) -> Self {
+        Self(self.0 & !(1 << right as u32))
+    }
+
+    /// The rights in their fixed order.
+    pub fn iter(self) -> impl Iterator<Item = Right> {
+        Right::ALL.iter().copied().filter(move |right| self.has(*right))
+    }
+}
+
+impl fmt::Debug for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// A built-in role: a name for a set of rights.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// All rights.
+    Owner,
+    /// All but the workspace's settings and owners' membership.
+    Admin,
+    /// Builds automations with secrets by name.
+    Editor,
+    /// Runs and deploys.
+    Operator,
+    /// Runs.
+    Member,
+    /// Reads the record.
+    Auditor,
+}
+
+/// There is no built-in role of this name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a role; the built-in ones are owner, admin, editor, operator, member and auditor")]
+pub struct UnknownRole;
+
+impl Role {
+    /// Every built-in role.
+    pub const ALL: &[Role] = &[Role::Owner, Role::Admin, Role::Editor, Role::Operator, Role::Member, Role::Auditor];
+
+    /// The role's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Owner => "owner",
+            Role::Admin => "admin",
+            Role::Editor => "editor",
+            Role::Operator => "operator",
+            Role::Member => "member",
+            Role::Auditor => "auditor",
+        }
+    }
+
+    /// What the role may do.
+    pub const fn rights(self) -> Rights {
+        use Right::*;
+        match self {
+            Role::Owner => Rights::of(Right::ALL),
+            Role::Admin => Rights::of(Right::ALL).without(WorkspaceManage),
+            Role::Editor => Rights::of(&[SecretList, SecretUse, VariableWrite, AutomationWrite, AutomationRun]),
+            Role::Operator => Rights::of(&[SecretList, AutomationRun, Deploy]),
+            Role::Member => Rights::of(&[SecretList, AutomationRun]),
+            Role::Auditor => Rights::of(&[SecretList, AuditRead]),
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Role::ALL.iter().copied().find(|role| role.as_str() == text).ok_or(UnknownRole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The contract's table of roles, word for word.
+    #[test]
+    fn built_in_roles() {
+        let list = |role: Role| role.rights().iter().map(Right::as_str).collect::<Vec<_>>().join(" ");
+        assert_eq!(list(Role::Editor), "secret.list secret.use variable.write automation.write automation.run");
+        assert_eq!(list(Role::Operator), "secret.list automation.run deploy");
+        assert_eq!(list(Role::Member), "secret.list automation.run");
+        assert_eq!(list(Role::Auditor), "secret.list audit.read");
+        assert_eq!(Role::Owner.rights().iter().count(), Right::ALL.len());
+        assert!(!Role::Admin.rights().has(Right::WorkspaceManage));
+    }
+
+    /// No right brings another with it.
+    #[test]
+    fn rights_do_not_imply_each_other() {
+        for one in Right::ALL {
+            for other in Right::ALL {
+                assert_eq!(Rights::of(&[*one]).has(*other), one == other);
+            }
+        }
+    }
+}

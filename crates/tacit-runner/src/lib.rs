@@ -1,0 +1,1 @@
+//! Automations: their steps, one after the other, through the broker.

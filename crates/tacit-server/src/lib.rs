@@ -1,0 +1,1 @@
+//! Routes, middleware, metrics; puts everything together.

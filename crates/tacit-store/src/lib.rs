@@ -1,0 +1,1 @@
+//! The database: statements, migrations, the one writer.

@@ -1,0 +1,1 @@
+//! The use cases and the authorization; the only crate that opens envelopes.
