@@ -1,0 +1,42 @@
+//! The wire: how bytes leave for an upstream and how its answer comes back.
+//!
+//! This half of the broker knows nothing of secrets, rights or policy. It takes a typed [`Target`] and a request that
+//! someone else was allowed to make, and keeps four promises about them:
+//!
+//! 1. **One destination.** Resolver, egress rules, dial, TLS name, `Host` header and pool key all take the same
+//!    [`Target`]; there is no second place that a host name could come from.
+//! 2. **Vetted before dialled, verified before sent.** A name is resolved once, *every* answer must pass the
+//!    [`EgressPolicy`], only those very addresses are dialled, and [`Wire::connect`] returns after the certificate was
+//!    checked. So a caller can open a secret when it holds a [`Connection`] and not earlier.
+//! 3. **Nothing is forwarded, everything is rebuilt.** The request head is made anew, the response is a fresh status,
+//!    filtered headers and a decoded, scrubbed body.
+//! 4. **Errors say nothing of the upstream's.** [`WireError`] is closed and carries no text, URL or header.
+//!
+//! Life of a request: [`Wire::connect`] takes a parked connection of the same [`PoolKey`] and target or dials one;
+//! [`Connection::send`] writes the request and waits for the head; [`Received::read`] (or [`Received::stream`])
+//! decodes, scrubs and returns the body, and parks the connection if the upstream left it clean.
+//!
+//! Proxy variables of the environment are never read: nothing here asks for any.
+
+mod client;
+mod decode;
+mod egress;
+mod error;
+mod headers;
+mod link;
+mod pool;
+mod read;
+mod request;
+mod resolve;
+mod tls;
+mod zstd;
+
+pub use client::{Connection, Wire, WireConfig};
+pub use egress::{EgressPolicy, Naming};
+pub use error::{Blocked, Phase, RequestFault, TlsFault, WireError, WireSetupError};
+pub use pool::PoolKey;
+pub use read::{ReadLimits, Received, ResponseRule, Scrubbed, ScrubbedStream};
+pub use request::OutboundRequest;
+
+#[allow(unused_imports, reason = "named by the module's documentation")]
+use tacit_model::Target;

@@ -192,7 +192,7 @@ mod tests {
             let tag = derived.cipher().unwrap().seal_in_place_separate_tag(nonce, Aad::from(&aad), text);
             tag.unwrap().as_ref().to_vec()
         };
-        assert_ne!(sealed(b"here", &mut text), sealed(b"herf", &mut *b"body".to_vec()));
+        assert_ne!(sealed(b"here", &mut text), sealed(b"herf", &mut b"body".to_vec()));
     }
 
     /// Two sealings of one body have nothing in common behind the prefix.

@@ -26,10 +26,12 @@ pub enum OpenError {
     /// Sealed under another generation of the key.
     #[error("the record was sealed under another generation of its key")]
     WrongGeneration,
-    /// Another key, or not the place it was sealed for. Nothing was decrypted.
-    #[error("the key or the place is not the one these bytes were sealed for")]
+    /// Another key, or not the place it was sealed for, or damage to the salt or
+    /// the commitment, which looks the same. Nothing was decrypted.
+    #[error("the key or the place is not the one these bytes were sealed for, or their header is damaged")]
     Commitment,
-    /// Right key and place, but the bytes were changed since they were sealed.
+    /// The length is none that is written, or key and place are right and the
+    /// bytes behind the header were changed.
     #[error("the sealed bytes are damaged")]
     Corrupt,
 }

@@ -50,3 +50,8 @@ pub use record::{
 pub use root::RootKey;
 pub use value::SecretValue;
 pub use wrap::{WRAPPED_KEY_BYTES, WrapContext, unwrap_key, wrap_key};
+
+/// The example on the front page is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

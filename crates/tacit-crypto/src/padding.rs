@@ -82,9 +82,9 @@ mod tests {
     fn the_classes_are_those_of_the_document() {
         let coarse: Vec<_> = (1025..=PADDED_BYTES_MAX).filter(|n| is_class(*n)).collect();
         let document = [
-            1088, 1216, 1344, 1472, 1600, 1792, 1984, 2176, 2432, 2688, 3008, 3328, 3712, 4096, 4544, 5056, 5632,
-            6272, 6976, 7808, 8704, 9728, 10880, 12160, 13568, 15168, 16960, 18944, 21184, 23680, 26496, 29632,
-            33152, 37120, 41536, 46464, 52032, 58240, 65216, 73024,
+            1088, 1216, 1344, 1472, 1600, 1792, 1984, 2176, 2432, 2688, 3008, 3328, 3712, 4096, 4544, 5056,
+            5632, 6272, 6976, 7808, 8704, 9728, 10880, 12160, 13568, 15168, 16960, 18944, 21184, 23680,
+            26496, 29632, 33152, 37120, 41536, 46464, 52032, 58240, 65216, 73024,
         ];
         assert_eq!(coarse, document);
         let fine: Vec<_> = (0..=1024).filter(|n| is_class(*n)).collect();
@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn other_forms_of_one_plaintext_are_refused() {
-        let refused = |bytes: Vec<u8>| assert_eq!(unpad(Zeroizing::new(bytes)).err(), Some(OpenError::Corrupt));
+        let refused =
+            |bytes: Vec<u8>| assert_eq!(unpad(Zeroizing::new(bytes)).err(), Some(OpenError::Corrupt));
         let good = pad(b"abc").unwrap();
         let mut not_zero = good.to_vec();
         not_zero[63] = 1;

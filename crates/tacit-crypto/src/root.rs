@@ -73,7 +73,7 @@ impl RootKey {
         // Reserved in full, because growing would leave a copy behind.
         let mut text = Zeroizing::new(String::with_capacity(128));
         text.push_str(PREFIX);
-        URL_SAFE_NO_PAD.encode_string(&*bytes, &mut text);
+        URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
         text.push(':');
         text.push_str(&checksum_of(&bytes));
         text.push('\n');

@@ -21,10 +21,8 @@ use zeroize::Zeroizing;
 /// ```
 /// fn needs<T: std::fmt::Debug + Clone + AsRef<[u8]> + std::ops::Deref + PartialEq + serde::Serialize>() {}
 /// needs::<Box<[u8]>>();
-/// fn prints<T: std::fmt::Display>() {}
-/// prints::<String>();
-/// let _: fn() = prints::<String>;
-/// let _ = std::any::type_name::<tacit_crypto::SecretValue>();
+/// fn needs_display<T: std::fmt::Display>() {}
+/// needs_display::<String>();
 /// ```
 ///
 /// No `Debug`:

@@ -58,12 +58,16 @@ impl WrapContext {
     /// an encoding.
     fn encode(&self) -> Vec<u8> {
         let (kind, ids, generation): (u8, &[&[u8; 16]], u32) = match self {
-            Self::WorkspaceKey { instance, workspace, generation } => (1, &[instance, workspace], *generation),
+            Self::WorkspaceKey { instance, workspace, generation } => {
+                (1, &[instance, workspace], *generation)
+            }
             Self::DataKey { instance, workspace, environment, generation } => {
                 (2, &[instance, workspace, environment], *generation)
             }
             Self::InstanceKey { instance, generation } => (3, &[instance], *generation),
-            Self::FingerprintKey { instance, workspace, generation } => (4, &[instance, workspace], *generation),
+            Self::FingerprintKey { instance, workspace, generation } => {
+                (4, &[instance, workspace], *generation)
+            }
         };
         let mut bytes = vec![kind];
         for id in ids {
@@ -79,7 +83,11 @@ impl WrapContext {
 /// # Errors
 ///
 /// [`CryptoError::Library`], which is not known to happen.
-pub fn wrap_key(parent: &KeyHandle, context: &WrapContext, child: &KeyHandle) -> Result<Vec<u8>, CryptoError> {
+pub fn wrap_key(
+    parent: &KeyHandle,
+    context: &WrapContext,
+    child: &KeyHandle,
+) -> Result<Vec<u8>, CryptoError> {
     framed(context, |frame| envelope::seal(parent, frame, &*child.load()))
 }
 

@@ -49,4 +49,4 @@ pub const VERSION_KEEP_DAYS_DEFAULT: i64 = 7;
 /// Days a deleted secret can be restored.
 pub const DELETION_WINDOW_DAYS_DEFAULT: i64 = 7;
 /// Secrets bound to one host whose values are looked for in its answers. With more, answers there are `status_only`.
-pub const SCANNED_SECRETS_MAX: usize = 64;
+pub const SCANNED_SECRETS_MAX: usize = 512;

@@ -4,8 +4,8 @@ use crate::{RENDERED_BYTES_MAX, Reference};
 
 /// A template that cannot be saved, with the place and with what to write instead.
 ///
-/// Neither text ever quotes the source: what stands between wrong braces may be a pasted value, and errors go to
-/// logs. `offset` points at it instead; both texts are made of the grammar's own words.
+/// Neither text ever quotes the source: what stands between wrong braces may be a pasted value, and errors go
+/// to logs. `offset` points at it instead; both texts are made of the grammar's own words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (at byte {offset}); {suggestion}")]
 pub struct ParseError {

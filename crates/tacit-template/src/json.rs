@@ -1,12 +1,14 @@
 //! JSON bodies with references in their strings.
 //!
-//! The shape is the author's: keys are literal, arrays keep their length, and a reference can only fill the place
-//! where it stands. Data can add a value there, and never a member beside it.
+//! The shape is the author's: keys are literal, arrays keep their length, and a reference can only fill the
+//! place where it stands. Data can add a value there, and never a member beside it.
 
 use serde_json::Value;
 
 use crate::render::{self, Budget};
-use crate::{JSON_DEPTH_MAX, ParseError, Piece, Reference, RenderError, Rendered, Scope, SecretRef, Template};
+use crate::{
+    JSON_DEPTH_MAX, ParseError, Piece, Reference, RenderError, Rendered, Scope, SecretRef, Template,
+};
 
 /// A JSON body whose string leaves are templates. Keys are literal.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +28,8 @@ impl JsonTemplate {
     ///
     /// # Errors
     ///
-    /// The JSON pointer (RFC 6901) of the string that is wrong, or of the member whose key holds `{{`, and what is
-    /// wrong with it. Offsets count within that string or key.
+    /// The JSON pointer (RFC 6901) of the string that is wrong, or of the member whose key holds `{{`, and
+    /// what is wrong with it. Offsets count within that string or key.
     pub fn parse(value: &Value) -> Result<JsonTemplate, (String, ParseError)> {
         let mut pointer = String::new();
         match parse(value, &mut pointer, 0) {
@@ -74,8 +76,8 @@ pub enum RenderedJson {
 }
 
 impl RenderedJson {
-    /// The leaves ([`Value`](Self::Value), [`Secret`](Self::Secret) and [`Text`](Self::Text)) in order, each with
-    /// its JSON pointer. Data stays one leaf, whatever it contains.
+    /// The leaves ([`Value`](Self::Value), [`Secret`](Self::Secret) and [`Text`](Self::Text)) in order, each
+    /// with its JSON pointer. Data stays one leaf, whatever it contains.
     pub fn leaves(&self) -> Vec<(String, &RenderedJson)> {
         let mut leaves = Vec::new();
         collect_leaves(self, &mut String::new(), &mut leaves);
@@ -208,17 +210,15 @@ fn render_leaf(
         Rendered::Value { value, .. } => return Ok(RenderedJson::Value(value)),
         Rendered::Text(pieces) => pieces,
     };
-    if let [Piece::Secret(secret)] = pieces.as_slice() {
-        return Ok(RenderedJson::Secret(secret.clone()));
-    }
-    if pieces.iter().any(|piece| matches!(piece, Piece::Secret(_))) {
-        return Ok(RenderedJson::Text(pieces));
-    }
-    let plain = pieces.into_iter().map(|piece| match piece {
-        Piece::Plain { text, .. } => text,
-        Piece::Secret(_) => String::new(), // none is left: returned above
+    let texts = pieces.iter().map(|piece| match piece {
+        Piece::Plain { text, .. } => Some(text.as_str()),
+        Piece::Secret(_) => None,
     });
-    Ok(RenderedJson::Value(Value::String(plain.collect())))
+    Ok(match (texts.collect::<Option<String>>(), pieces.as_slice()) {
+        (Some(text), _) => RenderedJson::Value(Value::String(text)),
+        (None, [Piece::Secret(secret)]) => RenderedJson::Secret(secret.clone()),
+        (None, _) => RenderedJson::Text(pieces),
+    })
 }
 
 fn collect_leaves<'r>(
@@ -244,5 +244,97 @@ fn collect_leaves<'r>(
                 pointer.truncate(parent);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct Input(Value);
+
+    impl Scope for Input {
+        fn var(&self, _: &str) -> Option<Value> {
+            None
+        }
+        fn input(&self) -> &Value {
+            &self.0
+        }
+        fn step(&self, _: &str) -> Option<&Value> {
+            None
+        }
+        fn env(&self) -> &str {
+            "test"
+        }
+        fn run_id(&self) -> &str {
+            "run_1"
+        }
+    }
+
+    fn render(body: &Value, input: Value) -> RenderedJson {
+        JsonTemplate::parse(body).unwrap().render(&Input(input)).unwrap()
+    }
+
+    /// The body keeps its shape and order, lone references their types.
+    #[test]
+    fn renders_in_place() {
+        let body = json!({"b": "{{input.n}}", "a": ["x{{input.n}}", null, 1.0, true, "{{input.o}}", {}, []]});
+        let rendered = render(&body, json!({"n": 5, "o": {"k": null}})).into_plain_value().unwrap();
+        assert_eq!(rendered.to_string(), r#"{"b":5,"a":["x5",null,1.0,true,{"k":null},{},[]]}"#);
+    }
+
+    /// Leaves carry the pointers that placements are judged by; data stays one leaf.
+    #[test]
+    fn leaves_have_pointers() {
+        let body = json!({"a/b": {"m~n": "{{secrets.X}}"}, "l": [1, "k={{secrets.Y.f}}"], "d": "{{input}}", "e": {}});
+        let rendered = render(&body, json!({"deep": [1]}));
+        let leaves = rendered.leaves();
+        let secret = |name: &str, field: Option<&str>| SecretRef {
+            name: name.into(),
+            field: field.map(|field| field.parse().unwrap()),
+        };
+        let pointers: Vec<_> = leaves.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        assert_eq!(pointers, ["/a~1b/m~0n", "/l/0", "/l/1", "/d"]);
+        assert_eq!(leaves[0].1, &RenderedJson::Secret(secret("X", None)));
+        assert!(matches!(leaves[2].1, RenderedJson::Text(pieces) if pieces.len() == 2));
+        assert_eq!(leaves[3].1, &RenderedJson::Value(json!({"deep": [1]})));
+        let secrets: Vec<_> = rendered.secrets().cloned().collect();
+        assert_eq!(secrets, [secret("X", None), secret("Y", Some("f"))]);
+        assert_eq!(rendered.into_plain_value(), None);
+
+        let template = JsonTemplate::parse(&body).unwrap();
+        let pointers: Vec<_> = template.templates().into_iter().map(|(pointer, _)| pointer).collect();
+        assert_eq!(pointers, ["/a~1b/m~0n", "/l/1", "/d"]);
+        assert_eq!(template.references().count(), 3);
+        assert_eq!(render(&json!("{{secrets.X}}"), Value::Null).leaves()[0].0, "");
+    }
+
+    /// Errors say in which string of the body they are.
+    #[test]
+    fn errors_have_pointers() {
+        let (pointer, error) = JsonTemplate::parse(&json!({"a": ["ok", "x {{nope}}"]})).unwrap_err();
+        assert_eq!((pointer.as_str(), error.offset), ("/a/1", 4));
+        let (pointer, error) = JsonTemplate::parse(&json!({"a": {"k-{{input.x}}": 1}})).unwrap_err();
+        assert_eq!((pointer.as_str(), error.offset), ("/a/k-{{input.x}}", 2));
+        assert_eq!(error.message, "a key cannot hold a reference");
+    }
+
+    /// The depth is limited, and the limit itself still passes.
+    #[test]
+    fn depth_is_limited() {
+        let nested = |depth: usize| (0..depth).fold(json!("x"), |inner, _| json!([inner]));
+        assert!(JsonTemplate::parse(&nested(JSON_DEPTH_MAX)).is_ok());
+        let (pointer, _) = JsonTemplate::parse(&nested(JSON_DEPTH_MAX + 1)).unwrap_err();
+        assert_eq!(pointer, "/0".repeat(JSON_DEPTH_MAX + 1));
+    }
+
+    /// The size is limited over all strings together: many small templates are no way around it.
+    #[test]
+    fn size_is_limited_as_a_whole() {
+        let body = Value::from(vec!["{{input}}"; 100]);
+        let rendered = JsonTemplate::parse(&body).unwrap().render(&Input(json!("x".repeat(1 << 20))));
+        assert_eq!(rendered, Err(RenderError::TooLarge));
     }
 }

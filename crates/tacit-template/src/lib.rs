@@ -8,6 +8,7 @@ mod path;
 mod reference;
 mod render;
 mod scan;
+mod suggest;
 mod template;
 
 pub use error::{ParseError, RenderError};
@@ -35,6 +36,6 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// The most filters on one reference. `hex` doubles its text, so a long chain would be a bomb.
 pub const FILTERS_MAX: usize = 8;
 
-/// The most that one template, or one JSON body as a whole, renders to, in bytes. Sixty-four references to one
-/// large step result are otherwise sixty-four copies of it.
+/// The most that one template, or one JSON body as a whole, renders to, in bytes. Sixty-four references to
+/// one large step result are otherwise sixty-four copies of it.
 pub const RENDERED_BYTES_MAX: usize = 16 * 1024 * 1024;

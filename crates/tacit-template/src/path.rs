@@ -38,8 +38,8 @@ impl Path {
         self.0.is_empty()
     }
 
-    /// What stands at this path. A key finds only members of objects and an index only elements of arrays; there is
-    /// no length, no method and no wildcard.
+    /// What stands at this path. A key finds only members of objects and an index only elements of arrays;
+    /// there is no length, no method and no wildcard.
     pub fn look_up<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.0.iter().try_fold(value, |value, segment| match (segment, value) {
             (Segment::Key(key), Value::Object(members)) => members.get(key),
@@ -50,11 +50,15 @@ impl Path {
 
     /// Writes the path as it continues a reference: the first key has its dot.
     pub(crate) fn fmt_continued(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|segment| match segment {
-            Segment::Key(key) => fmt_key(key, f),
-            Segment::Index(index) => write!(f, "[{index}]"),
-        })
+        fmt_segments(&self.0, f)
     }
+}
+
+fn fmt_segments(segments: &[Segment], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    segments.iter().try_for_each(|segment| match segment {
+        Segment::Key(key) => fmt_key(key, f),
+        Segment::Index(index) => write!(f, "[{index}]"),
+    })
 }
 
 /// Writes `.key`, or `["key"]` where a word cannot say it.
@@ -67,9 +71,9 @@ impl fmt::Display for Path {
         match self.0.split_first() {
             Some((Segment::Key(key), rest)) if is_word(key) => {
                 f.write_str(key)?;
-                Path(rest.to_vec()).fmt_continued(f)
+                fmt_segments(rest, f)
             }
-            _ => self.fmt_continued(f),
+            _ => fmt_segments(&self.0, f),
         }
     }
 }

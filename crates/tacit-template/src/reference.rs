@@ -62,10 +62,11 @@ impl fmt::Display for Reference {
     }
 }
 
-/// A secret by name: `secrets.NAME`, `secrets["Any name"]`, `secrets.NAME.FIELD`. It is a name, never a value.
+/// A secret by name: `secrets.NAME`, `secrets["Any name"]`, `secrets.NAME.FIELD`. It is a name, never a
+/// value.
 ///
-/// Whether the name exists, whether its type has the field and whether it may stand in this place are questions for
-/// whoever renders. The name is as written: looking it up ignores case and expects NFC.
+/// Whether the name exists, whether its type has the field and whether it may stand in this place are
+/// questions for whoever renders. The name is as written: looking it up ignores case and expects NFC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretRef {
     /// The secret's name.

@@ -1,5 +1,5 @@
-//! The grammar, read by hand from left to right. A parser library would be shorter, but here the refusals are the
-//! product: each knows its place, why it is refused and what to write instead.
+//! The grammar, read by hand from left to right. A parser library would be shorter, but here the refusals are
+//! the product: each knows its place, why it is refused and what to write instead.
 //!
 //! ```text
 //! template  = { text | "{{" space ( string | reference { space "|" space filter } ) space "}}" }
@@ -9,22 +9,24 @@
 //! word      = 1*( A-Z a-z 0-9 _ - )          string = as in JSON          index = digits
 //! ```
 //!
-//! There is no operator, no function, no argument and no nesting, so nothing can be computed from a secret, and a
-//! name cannot come from data. References to secrets are followed by `}}` or refused.
+//! There is no operator, no function, no argument and no nesting, so nothing can be computed from a secret,
+//! and a name cannot come from data. References to secrets are followed by `}}` or refused.
 
 use crate::filter::{FILTERS, Filter};
+use crate::suggest::{nearest_filter, nearest_root};
 use crate::template::Node;
 use crate::{
-    FILTERS_MAX, NAME_BYTES_MAX, PATH_DEPTH_MAX, ParseError, Path, REFERENCES_MAX, Reference, SOURCE_BYTES_MAX,
-    SecretRef, Segment,
+    FILTERS_MAX, NAME_BYTES_MAX, PATH_DEPTH_MAX, ParseError, Path, REFERENCES_MAX, Reference,
+    SOURCE_BYTES_MAX, SecretRef, Segment,
 };
 
 const ROOTS: &str = "write `secrets.NAME`, `vars.NAME`, `input.PATH`, `steps.ID.PATH`, `env` or `run.id`";
 const ESCAPE: &str = r#"for two literal braces write `{{"{{"}}`"#;
-const SECRET_ALONE: &str =
-    "write `{{secrets.NAME}}` alone where the value is sent; its type does the encoding (basic auth, bearer, …)";
+const SECRET_ALONE: &str = "write `{{secrets.NAME}}` alone where the value is sent; its type does the encoding \
+                            (basic auth, bearer, …)";
 const WRITTEN_OUT: &str =
     r#"write the name out, as `.NAME` or `["Any name"]`; what depends on data belongs in a code step"#;
+const COMPUTED: &str = "a name cannot be computed: brackets hold one quoted name or one index";
 const QUOTED: &str = r#"a name with spaces or other characters is written `["Any name"]`"#;
 
 pub(crate) fn is_word(text: &str) -> bool {
@@ -99,7 +101,9 @@ impl<'s> Scanner<'s> {
         self.of_secret = false;
         self.eat("{{");
         if self.peek() == Some('{') {
-            return Err(self.error("three braces in a row", r#"write a literal brace before `{{` as `{{"{"}}`"#));
+            return Err(
+                self.error("three braces in a row", r#"write a literal brace before `{{` as `{{"{"}}`"#)
+            );
         }
         self.skip_space();
         let node = match self.peek() {
@@ -166,36 +170,41 @@ impl<'s> Scanner<'s> {
             }
             "" => Err(self.unexpected()),
             _ if self.peek() == Some('(') => Err(self.unexpected()),
-            unknown => Err(ParseError::new(start, "no reference begins with this word", did_you_mean_root(unknown))),
+            unknown => Err(ParseError::new(
+                start,
+                "no reference begins with this word",
+                or_list(nearest_root(unknown), ROOTS),
+            )),
         }
     }
 
-    /// Reads the name of a secret, a variable or a step. It is always written out: a name from data would let data
-    /// choose the secret.
+    /// Reads the name of a secret, a variable or a step. It is always written out: a name from data would let
+    /// data choose the secret.
     fn name(&mut self) -> Result<String, ParseError> {
-        let name = if self.eat(".") {
+        if self.eat(".") {
             let start = self.at;
-            within_limit(start, self.word()?.to_owned())?
-        } else if self.rest().starts_with("[\"") {
+            return within_limit(start, self.word()?.to_owned());
+        }
+        if self.rest().starts_with("[\"") {
+            let start = self.at + 2;
             self.eat("[");
-            let (start, before) = (self.at + 1, self.source);
             let name = self.string()?;
-            let end = self.at - 1;
+            let written = &self.source[start..self.at - 1];
             self.close_bracket()?;
-            check_name(start, &before[start..end], name)?
-        } else if self.eat("[") {
-            let start = self.at;
-            return match self.peek() {
-                Some('0'..='9') => Err(ParseError::new(start, "things with names are not numbered", WRITTEN_OUT)),
-                _ => Err(self.unexpected_in_bracket()),
-            };
-        } else if self.rest().starts_with("}}") || self.rest().starts_with('|') {
-            let message = if self.of_secret { "only one secret at a time has a name" } else { "a name is missing" };
+            return check_name(start, written, name);
+        }
+        if self.eat("[") {
+            return Err(match self.peek() {
+                Some('0'..='9') => self.error("a number is not a name", WRITTEN_OUT),
+                _ => self.unexpected_in_bracket(),
+            });
+        }
+        if self.rest().trim_start_matches(is_space).starts_with(['}', '|']) {
+            let message =
+                if self.of_secret { "all secrets at once cannot be had" } else { "a name is missing" };
             return Err(self.error(message, WRITTEN_OUT));
-        } else {
-            return Err(self.unexpected());
-        };
-        Ok(name)
+        }
+        Err(self.unexpected())
     }
 
     /// Reads keys and indexes until something else comes.
@@ -247,11 +256,12 @@ impl<'s> Scanner<'s> {
             return Ok(());
         }
         match self.peek() {
-            Some(':') => Err(self.error("there are no slices", "write one index, `[0]` for the first element")),
-            Some(c) if c != '{' && !(c == '}' && self.opening.is_none()) => {
-                Err(self.error("`]` is missing", r#"write `["Any name"]` or `[0]`"#))
+            Some(':') => {
+                Err(self.error("there are no slices", "write one index, `[0]` for the first element"))
             }
-            _ => Err(self.unexpected()),
+            Some('}') => Err(self.error("`]` is missing", r#"write `["Any name"]` or `[0]`"#)),
+            Some('{') | None => Err(self.unexpected()),
+            Some(_) => Err(self.error(COMPUTED, WRITTEN_OUT)),
         }
     }
 
@@ -261,10 +271,10 @@ impl<'s> Scanner<'s> {
                 self.error("only straight double quotes quote a name", r#"write `["Any name"]`"#)
             }
             Some('-') => self.error("an index counts from the front", "write `[0]` for the first element"),
-            Some(']') => self.error("there is nothing between the brackets", r#"write `["Any name"]` or `[0]`"#),
-            Some(c) if c.is_alphanumeric() || c == '_' => {
-                self.error("a name cannot be computed: brackets hold a quoted name or an index", WRITTEN_OUT)
+            Some(']') => {
+                self.error("there is nothing between the brackets", r#"write `["Any name"]` or `[0]`"#)
             }
+            Some(c) if c.is_alphanumeric() || c == '_' => self.error(COMPUTED, WRITTEN_OUT),
             _ => self.unexpected(),
         }
     }
@@ -311,7 +321,11 @@ impl<'s> Scanner<'s> {
                 Some(filter) => filters.push(filter),
                 None if name.is_empty() && self.peek().is_none() => return Err(self.unexpected()),
                 None => {
-                    return Err(ParseError::new(start, "there is no such filter", did_you_mean_filter(name)));
+                    return Err(ParseError::new(
+                        start,
+                        "there is no such filter",
+                        or_list(nearest_filter(name), &filter_list()),
+                    ));
                 }
             }
         }
@@ -328,16 +342,19 @@ impl<'s> Scanner<'s> {
                 None => self.error("the path ends too early", "write it like `a.b[0][\"c d\"]`"),
             };
         };
-        let calculates = matches!(next, '=' | '!' | '<' | '>' | '+' | '*' | '/' | '%' | '&' | '?' | '^' | '~' | '|');
+        let calculates =
+            matches!(next, '=' | '!' | '<' | '>' | '+' | '*' | '/' | '%' | '&' | '?' | '^' | '~' | '|');
         match next {
             '{' => self.error("braces do not nest", WRITTEN_OUT),
             '(' if self.of_secret => self.error("a secret is never an argument", SECRET_ALONE),
-            '(' => self.error("there are no functions", "reference the value alone and put filters after `|`"),
+            '(' => {
+                self.error("there are no functions", "reference the value alone and put filters after `|`")
+            }
             '#' | '/' if self.follows_braces() => self.error(
                 "there are no blocks and no conditions",
                 "a step's own `when:` decides whether it runs; calculate in a code step",
             ),
-            '-' | '!' | '&' | '>' if self.follows_braces() => self.error("a reference begins with a word", ROOTS),
+            _ if self.follows_braces() => self.error("a reference begins with a word", ROOTS),
             _ if calculates && self.of_secret => {
                 self.error("a secret cannot be compared or calculated with", SECRET_ALONE)
             }
@@ -415,6 +432,15 @@ impl<'s> Scanner<'s> {
     }
 }
 
+/// The known word that was meant, or else all that there are.
+fn or_list(meant: Option<&str>, all: &str) -> String {
+    meant.map_or_else(|| all.to_owned(), |meant| format!("did you mean `{meant}`?"))
+}
+
+fn filter_list() -> String {
+    format!("the filters are {}", FILTERS.map(|(name, _)| format!("`{name}`")).join(", "))
+}
+
 fn push_text(nodes: &mut Vec<Node>, text: &str) {
     match nodes.last_mut() {
         Some(Node::Text(before)) => before.push_str(text),
@@ -431,8 +457,8 @@ fn within_limit(start: usize, name: String) -> Result<String, ParseError> {
     Err(ParseError::new(start, message, "check the name; none this long exists"))
 }
 
-/// What no name contains, so that every name has one spelling: who searches an automation for a secret's name finds
-/// every use of it. The rest of the rules for names (NFC, uniqueness) is kept where names are made.
+/// What no name contains, so that every name has one spelling: who searches an automation for a secret's name
+/// finds every use of it. The rest of the rules for names (NFC, uniqueness) is kept where names are made.
 fn check_name(start: usize, written: &str, name: String) -> Result<String, ParseError> {
     let wrong = |c: char| c.is_control() || matches!(c, '"' | '\'' | '\\' | '/' | '{' | '}');
     if written.is_empty() {
@@ -451,77 +477,130 @@ fn check_name(start: usize, written: &str, name: String) -> Result<String, Parse
     within_limit(start, name)
 }
 
-/// Words that people bring from elsewhere, and the root they are after.
-const ROOT_ALIASES: [(&str, &str); 10] = [
-    ("secret", "secrets"),
-    ("var", "vars"),
-    ("variable", "vars"),
-    ("variables", "vars"),
-    ("inputs", "input"),
-    ("step", "steps"),
-    ("environment", "env"),
-    ("run_id", "run.id"),
-    ("runid", "run.id"),
-    ("run-id", "run.id"),
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Template;
 
-fn did_you_mean_root(word: &str) -> String {
-    let roots = ["secrets", "vars", "input", "steps", "env"].map(|root| (root, root));
-    match nearest(word, roots.into_iter().chain(ROOT_ALIASES)) {
-        Some(root) => format!("did you mean `{root}`?"),
-        None => ROOTS.to_owned(),
+    fn refuse(source: &str) -> ParseError {
+        Template::parse(source).expect_err(source)
     }
-}
 
-/// Names of other template languages for the same filters.
-const FILTER_ALIASES: [(&str, &str); 12] = [
-    ("b64", "base64"),
-    ("b64enc", "base64"),
-    ("base64encode", "base64"),
-    ("base64_encode", "base64"),
-    ("b64url", "base64url"),
-    ("base64_url", "base64url"),
-    ("url_encode", "urlencode"),
-    ("urlencoded", "urlencode"),
-    ("tojson", "json"),
-    ("uppercase", "upper"),
-    ("lowercase", "lower"),
-    ("strip", "trim"),
-];
-
-fn did_you_mean_filter(word: &str) -> String {
-    let names = FILTERS.map(|(name, _)| (name, name));
-    match nearest(word, names.into_iter().chain(FILTER_ALIASES)) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("the filters are {}", FILTERS.map(|(name, _)| format!("`{name}`")).join(", ")),
+    /// What is close to a known word is named; what is not gets the list. The wrong word itself is never
+    /// repeated.
+    #[test]
+    fn did_you_mean() {
+        for (source, suggestion) in [
+            ("{{secret.X}}", "did you mean `secrets`?"),
+            ("{{Secrets.X}}", "did you mean `secrets`?"),
+            ("{{sercets.X}}", "did you mean `secrets`?"),
+            ("{{inputs.x}}", "did you mean `input`?"),
+            ("{{variables.x}}", "did you mean `vars`?"),
+            ("{{step.a.b}}", "did you mean `steps`?"),
+            ("{{environment}}", "did you mean `env`?"),
+            ("{{run_id}}", "did you mean `run.id`?"),
+            ("{{run}}", "write `{{run.id}}`"),
+            ("{{run.started}}", "write `{{run.id}}`"),
+            ("{{input.x | b64}}", "did you mean `base64`?"),
+            ("{{input.x | base46}}", "did you mean `base64`?"),
+            ("{{input.x | UPPER}}", "did you mean `upper`?"),
+            ("{{input.x | uppercase}}", "did you mean `upper`?"),
+            ("{{sk_live_51abcdef}}", ROOTS),
+        ] {
+            let error = refuse(source);
+            assert_eq!(error.suggestion, suggestion, "{source}");
+            assert!(!error.to_string().contains("sk_live"), "{error}");
+        }
+        assert!(
+            refuse("{{input.x | md5}}")
+                .suggestion
+                .starts_with("the filters are `base64`, `base64url`, `hex`")
+        );
     }
-}
 
-/// The meaning of the known word that is at most two edits away, and less than half of it.
-fn nearest<'k>(word: &str, known: impl Iterator<Item = (&'k str, &'k str)>) -> Option<&'k str> {
-    // Longer words are near to nothing; the table below grows with both lengths.
-    if word.len() > 16 {
-        return None;
-    }
-    let word = word.to_ascii_lowercase();
-    known
-        .map(|(spelling, meaning)| (edits(&word, spelling), spelling, meaning))
-        .filter(|(edits, spelling, _)| *edits <= 2 && edits * 2 < spelling.len())
-        .min_by_key(|(edits, ..)| *edits)
-        .map(|(.., meaning)| meaning)
-}
-
-/// Levenshtein's distance, in bytes.
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+    /// Each refusal stands where the source goes wrong and is about what is wrong there.
+    #[test]
+    fn refusals_have_a_place_and_a_reason() {
+        for (source, offset, message) in [
+            ("ab {{", 3, "this `{{` is never closed"),
+            ("ab {{input.x", 3, "this `{{` is never closed"),
+            ("ab {{input.", 3, "this `{{` is never closed"),
+            ("ab {{input.x | ", 3, "this `{{` is never closed"),
+            ("ab {{input[", 3, "this `{{` is never closed"),
+            ("ab {{input[\"x", 11, "this quote is never closed"),
+            ("{{input.x}", 9, "a reference closes with two braces"),
+            ("{{}}", 0, "there is nothing between the braces"),
+            ("é{{ \n }}", 2, "there is nothing between the braces"),
+            ("{{{input.x}}}", 2, "three braces in a row"),
+            ("{{ {", 3, "braces do not nest"),
+            ("{{input.x + 1}}", 10, "there are no comparisons and no calculations"),
+            ("{{input.x || env}}", 10, "there are no comparisons and no calculations"),
+            ("{{len(input.x)}}", 5, "there are no functions"),
+            ("{{input.x | trim(1)}}", 16, "there are no functions"),
+            ("{{#if input.x}}", 2, "there are no blocks and no conditions"),
+            ("{{/if}}", 2, "there are no blocks and no conditions"),
+            ("{{-env-}}", 2, "no reference begins with this word"),
+            ("{{é}}", 2, "a reference begins with a word"),
+            ("{{input .x}}", 8, "between two braces stands one reference"),
+            ("{{input. x}}", 8, "there is no space inside a reference"),
+            ("{{input..x}}", 8, "a name is missing"),
+            ("{{vars}}", 6, "a name is missing"),
+            ("{{vars }}", 6, "a name is missing"),
+            ("{{vars.}}", 7, "a name is missing"),
+            ("{{vars.x.y}}", 8, "a variable has no fields"),
+            ("{{env.x}}", 5, "`env` is the environment's name and has no fields"),
+            ("{{run.id.x}}", 2, "of the run only the id is known"),
+            ("{{steps[0].body}}", 8, "a number is not a name"),
+            ("{{vars.größe}}", 9, "this character cannot stand here"),
+            ("{{vars.a b}}", 9, "between two braces stands one reference"),
+            ("{{vars\"a\"}}", 6, "a quoted name stands in brackets"),
+            ("{{vars['a']}}", 7, "only straight double quotes quote a name"),
+            ("{{vars[“a”]}}", 7, "only straight double quotes quote a name"),
+            ("{{vars[\"\"]}}", 8, "the name is empty"),
+            ("{{vars[\" a\"]}}", 8, "a name has no space at its ends"),
+            (
+                "{{vars[\"a/b\"]}}",
+                9,
+                "a name holds no control characters, quotes, slashes, backslashes or braces",
+            ),
+            ("{{vars[\"a\"}}", 10, "`]` is missing"),
+            ("{{input[]}}", 8, "there is nothing between the brackets"),
+            ("{{input[\"\\x\"]}}", 8, "the quoted text is not a JSON string"),
+            ("{{input[1:2]}}", 9, "there are no slices"),
+            ("{{input.* }}", 8, "there are no wildcards"),
+            ("{{\"a\" | upper}}", 6, "literal text takes no filter"),
+            ("{{\"a\" \"b\"}}", 6, "a quoted name stands in brackets"),
+        ] {
+            let error = refuse(source);
+            assert_eq!((error.offset, error.message.as_str()), (offset, message), "{source}");
+            assert!(!error.suggestion.is_empty(), "{source}");
         }
     }
-    row[b.len()]
+
+    /// Each limit passes at its value and refuses one more.
+    #[test]
+    fn limits() {
+        let fits = |source: String| Template::parse(&source).is_ok();
+        assert!(fits("x".repeat(SOURCE_BYTES_MAX)));
+        assert!(!fits("x".repeat(SOURCE_BYTES_MAX + 1)));
+        assert!(fits("{{env}}".repeat(REFERENCES_MAX)));
+        assert!(!fits("{{env}}".repeat(REFERENCES_MAX + 1)));
+        assert!(fits(format!("{{{{input{}}}}}", ".k".repeat(PATH_DEPTH_MAX))));
+        assert!(!fits(format!("{{{{input{}}}}}", ".k".repeat(PATH_DEPTH_MAX + 1))));
+        assert!(fits(format!("{{{{input.x{}}}}}", "|trim".repeat(FILTERS_MAX))));
+        assert!(!fits(format!("{{{{input.x{}}}}}", "|trim".repeat(FILTERS_MAX + 1))));
+        for root in ["secrets", "vars", "steps"] {
+            for (open, close) in [(".", ""), ("[\"", "\"]")] {
+                let named = |bytes| format!("{{{{{root}{open}{}{close}}}}}", "n".repeat(bytes));
+                assert!(fits(named(NAME_BYTES_MAX)));
+                assert!(!fits(named(NAME_BYTES_MAX + 1)));
+            }
+        }
+    }
+
+    /// The 65th reference is where the error stands.
+    #[test]
+    fn too_many_references_names_the_first_that_is_too_many() {
+        assert_eq!(refuse(&"{{env}}".repeat(REFERENCES_MAX + 3)).offset, 7 * REFERENCES_MAX);
+    }
 }

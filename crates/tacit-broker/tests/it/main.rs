@@ -1,0 +1,10 @@
+//! The broker against servers that mean harm. Everything runs on loopback.
+#![forbid(unsafe_code)]
+
+mod wire;
+mod wire_body;
+mod wire_dns;
+mod wire_egress;
+mod wire_pool;
+mod wire_response;
+mod wire_tls;
