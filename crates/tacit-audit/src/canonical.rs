@@ -116,13 +116,15 @@ impl Event {
         let event = Event {
             id: entries.required(key::ID, "id", |r| Ok(EventId::from_bytes(fixed(r)?)))?,
             at: entries.required(key::AT, "time", |r| Ok(Timestamp::from_millis(r.int()?)))?,
-            workspace: entries.required(key::WORKSPACE, "workspace", |r| Ok(WorkspaceId::from_bytes(fixed(r)?)))?,
+            workspace: entries
+                .required(key::WORKSPACE, "workspace", |r| Ok(WorkspaceId::from_bytes(fixed(r)?)))?,
             actor: entries.required(key::ACTOR, "actor", read_actor)?,
             on_behalf_of: entries.optional(key::ON_BEHALF_OF, "on_behalf_of", read_actor)?,
             verb: entries.required(key::VERB, "verb", |r| valid(Verb::from_number(r.uint()?)))?,
             object: entries.required(key::OBJECT, "object", read_object)?,
             outcome: read_outcome(&mut entries)?,
-            environment: entries.optional(key::ENVIRONMENT, "environment", |r| valid(r.text()?.parse().ok()))?,
+            environment: entries
+                .optional(key::ENVIRONMENT, "environment", |r| valid(r.text()?.parse().ok()))?,
             detail: read_detail(&mut entries)?,
         };
         entries.close()?;

@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// The next item if it is an unsigned integer below 24 or a longer one, without taking it.
+    /// The unsigned integer that comes next, without taking it.
     pub(crate) fn peek_uint(&self) -> Result<u64, Malformed> {
         Reader { rest: self.rest }.uint()
     }
@@ -206,8 +206,17 @@ mod tests {
     #[test]
     fn integers_of_the_rfc() {
         for (value, hex) in [
-            (0, "00"), (23, "17"), (24, "1818"), (100, "1864"), (1000, "1903e8"), (1_000_000, "1a000f4240"),
-            (1_000_000_000_000, "1b000000e8d4a51000"), (-1, "20"), (-10, "29"), (-100, "3863"), (-1000, "3903e7"),
+            (0, "00"),
+            (23, "17"),
+            (24, "1818"),
+            (100, "1864"),
+            (1000, "1903e8"),
+            (1_000_000, "1a000f4240"),
+            (1_000_000_000_000, "1b000000e8d4a51000"),
+            (-1, "20"),
+            (-10, "29"),
+            (-100, "3863"),
+            (-1000, "3903e7"),
         ] {
             let bytes = int(value);
             assert_eq!(crate::hex::of(&bytes), hex);
@@ -221,10 +230,20 @@ mod tests {
     /// A longer head than needed, reserved heads and indefinite lengths are refused, and a huge length asks for nothing.
     #[test]
     fn only_the_shortest_head() {
-        for bytes in [&[0x18, 23][..], &[0x19, 0, 255], &[0x1a, 0, 0, 255, 255], &[0x1c], &[0x1f], &[0x1b, 0, 0, 0, 0, 255, 255, 255, 255]] {
+        for bytes in [
+            &[0x18, 23][..],
+            &[0x19, 0, 255],
+            &[0x1a, 0, 0, 255, 255],
+            &[0x1c],
+            &[0x1f],
+            &[0x1b, 0, 0, 0, 0, 255, 255, 255, 255],
+        ] {
             assert_eq!(Reader::new(bytes).uint(), Err(Malformed::Item));
         }
-        assert_eq!(Reader::new(&[0x5b, 255, 255, 255, 255, 255, 255, 255, 255]).bytes(), Err(Malformed::Truncated));
+        assert_eq!(
+            Reader::new(&[0x5b, 255, 255, 255, 255, 255, 255, 255, 255]).bytes(),
+            Err(Malformed::Truncated)
+        );
         assert_eq!(Reader::new(&[0x5f, 0x41, 0, 0xff]).bytes(), Err(Malformed::Item));
         assert_eq!(Reader::new(&[0x61, 0xff]).text(), Err(Malformed::Item));
         assert_eq!(Reader::new(&[]).uint(), Err(Malformed::Truncated));

@@ -3,8 +3,8 @@
 use std::{fmt, net::IpAddr};
 
 use tacit_model::{
-    AutomationId, EnvironmentId, EnvironmentName, EventId, Place, Right, Role, RunId, SecretId, ServiceAccountId,
-    Timestamp, TokenId, UserId, VariableId, WorkspaceId,
+    AutomationId, EnvironmentId, EnvironmentName, EventId, Place, Right, Role, RunId, SecretId,
+    ServiceAccountId, Timestamp, TokenId, UserId, VariableId, WorkspaceId,
 };
 
 use crate::{

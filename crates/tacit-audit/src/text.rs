@@ -126,7 +126,7 @@ const fn is_code(text: &str) -> bool {
         }
         at += 1;
     }
-    1 <= bytes.len() && bytes.len() <= CODE_BYTES_MAX
+    !bytes.is_empty() && bytes.len() <= CODE_BYTES_MAX
 }
 
 /// Where a request went: `scheme://host`, or `scheme://host:port` where the port is not the scheme's own.
@@ -233,7 +233,8 @@ impl StepText {
     /// The id, or `None` for a text that no definition could have as one.
     pub fn new(id: &str) -> Option<Self> {
         let fits = (1..=STEP_BYTES_MAX).contains(&id.len());
-        (fits && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')).then(|| Self(id.into()))
+        (fits && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'))
+            .then(|| Self(id.into()))
     }
 }
 
@@ -314,7 +315,14 @@ mod tests {
             assert_eq!(TargetText::new(&target).as_str(), good);
             assert!(TargetText::parse(good).is_some());
         }
-        for bad in ["https://a.test/", "https://a.test:443", "https://A.test", "https://a.test/x", "https://a.test?x", "https://u:p@a.test"] {
+        for bad in [
+            "https://a.test/",
+            "https://a.test:443",
+            "https://A.test",
+            "https://a.test/x",
+            "https://a.test?x",
+            "https://u:p@a.test",
+        ] {
             assert!(TargetText::parse(bad).is_none(), "{bad}");
         }
         let by_hand = Target::new(Scheme::Https, Host::Name("sk live\n".into()), 0);

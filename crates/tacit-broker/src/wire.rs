@@ -1,10 +1,10 @@
 //! The wire: how bytes leave for an upstream and how its answer comes back.
 //!
-//! This half of the broker knows nothing of secrets, rights or policy. It takes a typed [`Target`] and a request that
+//! This half of the broker knows nothing of secrets, rights or policy. It takes a typed [`Target`](tacit_model::Target) and a request that
 //! someone else was allowed to make, and keeps four promises about them:
 //!
 //! 1. **One destination.** Resolver, egress rules, dial, TLS name, `Host` header and pool key all take the same
-//!    [`Target`]; there is no second place that a host name could come from.
+//!    target; there is no second place that a host name could come from.
 //! 2. **Vetted before dialled, verified before sent.** A name is resolved once, *every* answer must pass the
 //!    [`EgressPolicy`], only those very addresses are dialled, and [`Wire::connect`] returns after the certificate was
 //!    checked. So a caller can open a secret when it holds a [`Connection`] and not earlier.
@@ -35,8 +35,6 @@ pub use client::{Connection, Wire, WireConfig};
 pub use egress::{EgressPolicy, Naming};
 pub use error::{Blocked, Phase, RequestFault, TlsFault, WireError, WireSetupError};
 pub use pool::PoolKey;
-pub use read::{ReadLimits, Received, ResponseRule, Scrubbed, ScrubbedStream};
+pub use read::{ReadLimits, Received, Scrubbed, ScrubbedStream};
+pub use tacit_model::destination::ResponseRule;
 pub use request::OutboundRequest;
-
-#[allow(unused_imports, reason = "named by the module's documentation")]
-use tacit_model::Target;

@@ -55,6 +55,14 @@ impl Findings {
         self.late
     }
 
+    /// Adds the counts of another part of the same answer.
+    pub fn merge(&mut self, other: Self) {
+        for (own, more) in self.counts.iter_mut().zip(other.counts) {
+            *own += more;
+        }
+        self.late |= other.late;
+    }
+
     pub(crate) fn add(&mut self, form: Form) {
         self.counts[form as usize] += 1;
     }

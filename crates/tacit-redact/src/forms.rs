@@ -34,7 +34,9 @@ impl Writing {
         match self {
             Self::Plain => to.extend_from_slice(value),
             Self::Reversed => to.extend(value.iter().rev()),
-            Self::Hex => to.extend(value.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]])),
+            Self::Hex => {
+                to.extend(value.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]))
+            }
             Self::Base64(shift) => base64(value, usize::from(shift), to),
             Self::Base64Twice(shift) if value.len() <= TWICE_BYTES_MAX => {
                 let mut once = zeroize::Zeroizing::new(Vec::with_capacity(value.len() / 3 * 4 + 4));
@@ -86,7 +88,8 @@ fn first_own(shift: usize) -> usize {
 
 /// The characters that depend on nothing but the value, and the last one as it is at the end of a text.
 fn base64(value: &[u8], shift: usize, to: &mut Vec<u8>) {
-    let byte = |at: usize| u32::from(if at < shift { 0 } else { value.get(at - shift).copied().unwrap_or(0) });
+    let byte =
+        |at: usize| u32::from(if at < shift { 0 } else { value.get(at - shift).copied().unwrap_or(0) });
     let total = ((shift + value.len()) * 8).div_ceil(6);
     to.extend((first_own(shift)..total).map(|at| {
         let bit = at * 6;
@@ -155,7 +158,10 @@ mod tests {
             for length in 1..VALUE.len() {
                 let mut own = Vec::new();
                 base64(&VALUE[..length], shift, &mut own);
-                assert_eq!(String::from_utf8(own).unwrap(), base64_of(shift, &VALUE[..length])[first_own(shift)..]);
+                assert_eq!(
+                    String::from_utf8(own).unwrap(),
+                    base64_of(shift, &VALUE[..length])[first_own(shift)..]
+                );
             }
         }
     }

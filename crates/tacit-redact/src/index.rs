@@ -141,12 +141,11 @@ impl Index {
     pub(crate) fn agree(&self, text: &[u8], at: usize, place: u32) -> Option<(usize, usize)> {
         let (before, after) = self.arena.split_at(place as usize);
         let (text_before, text_after) = text.split_at(at);
-        let same = |(form, byte): &(&u8, &u8)| **form == CANON[usize::from(**byte)];
-        let right = after.iter().zip(text_after).take(GRAM + REACH).take_while(same).count();
+        let right = common_prefix(after, text_after, GRAM + REACH);
         if right < GRAM {
             return None;
         }
-        let left = before.iter().rev().zip(text_before.iter().rev()).take(REACH).take_while(same).count();
+        let left = common_suffix(before, text_before, REACH);
         Some((at - left, at + right))
     }
 
@@ -179,7 +178,48 @@ impl Index {
     }
 
     fn evidence_in(&self, value: &Value, from: usize, to: usize) -> usize {
-        (from..to).filter(|at| self.evidence[(value.bits + at) / 64] >> ((value.bits + at) % 64) & 1 == 1).count()
+        let (mut from, to) = (value.bits + from, value.bits + to);
+        let mut count = 0;
+        while from < to {
+            let bits = (64 - from % 64).min(to - from);
+            let mask = u64::MAX >> (64 - bits);
+            count += (self.evidence[from / 64] >> (from % 64) & mask).count_ones() as usize;
+            from += bits;
+        }
+        count
+    }
+}
+
+/// How many bytes of a form and of a text agree, up to `most`, from the front.
+fn common_prefix(form: &[u8], text: &[u8], most: usize) -> usize {
+    let most = most.min(form.len()).min(text.len());
+    let mut done = 0;
+    while done + GRAM <= most && same_word(&form[done..], &text[done..]) {
+        done += GRAM;
+    }
+    let same = |(form, byte): &(&u8, &u8)| **form == CANON[usize::from(**byte)];
+    done + form[done..most].iter().zip(&text[done..most]).take_while(same).count()
+}
+
+/// The same from the back.
+fn common_suffix(form: &[u8], text: &[u8], most: usize) -> usize {
+    let most = most.min(form.len()).min(text.len());
+    let (form, text) = (&form[form.len() - most..], &text[text.len() - most..]);
+    let mut left = most;
+    while left >= GRAM && same_word(&form[left - GRAM..], &text[left - GRAM..]) {
+        left -= GRAM;
+    }
+    let same = |(form, byte): &(&u8, &u8)| **form == CANON[usize::from(**byte)];
+    most - left + form[..left].iter().rev().zip(text[..left].iter().rev()).take_while(same).count()
+}
+
+/// Whether the next eight bytes agree. It says no too often, where `CANON` is not a mere fold; then they are
+/// compared one by one.
+#[inline(always)]
+fn same_word(form: &[u8], text: &[u8]) -> bool {
+    match (form.first_chunk::<GRAM>(), text.first_chunk::<GRAM>()) {
+        (Some(form), Some(text)) => u64::from_le_bytes(*form) == u64::from_le_bytes(*text) | FOLD,
+        _ => false,
     }
 }
 
@@ -337,7 +377,8 @@ impl IndexBuilder {
             let even = index.evidence_in(value, from, to);
             (before, &index.arena[at - before..at + after], even, form.writing)
         };
-        self.grams.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| around(a.1).cmp(&around(b.1))).then(a.1.cmp(&b.1)));
+        self.grams
+            .sort_by(|a, b| a.0.cmp(&b.0).then_with(|| around(a.1).cmp(&around(b.1))).then(a.1.cmp(&b.1)));
         self.grams.dedup_by(|b, a| a.0 == b.0 && around(a.1) == around(b.1));
     }
 }

@@ -51,8 +51,10 @@ pub(crate) fn hide_skeleton(value: &[u8], evidence: &mut [bool]) {
 /// Random bytes seldom begin with a brace and end with its partner.
 fn looks_structured(value: &[u8]) -> bool {
     let text = value.trim_ascii();
-    let object = text.starts_with(b"{") && text.ends_with(b"}") && memchr::memmem::find(text, b"\":").is_some();
-    let spaced = text.starts_with(b"{") && text.ends_with(b"}") && memchr::memmem::find(text, b"\" :").is_some();
+    let object =
+        text.starts_with(b"{") && text.ends_with(b"}") && memchr::memmem::find(text, b"\":").is_some();
+    let spaced =
+        text.starts_with(b"{") && text.ends_with(b"}") && memchr::memmem::find(text, b"\" :").is_some();
     object || spaced || (text.starts_with(b"[\"") && text.ends_with(b"\"]"))
 }
 

@@ -1,13 +1,15 @@
 //! The ways in which a text is read beside the way it is written: with its escapes read (twice), and without
 //! separators. A value that is hidden in one of them stands there in plain form.
 
+use std::cell::Cell;
+
 use zeroize::Zeroize;
 
 use crate::{
     findings::Form,
     forms::IS_SEPARATOR,
     index::{Index, reserve_wiping},
-    tape::{End, Found, HISTORY, Origin, Origins, Scan, TAPE_BYTES_MAX, Tape, View},
+    tape::{End, Found, HISTORY, Origin, Origins, Scan, Source, TAPE_BYTES_MAX, Tape, View},
     units::{self, UNIT_MAX},
 };
 
@@ -34,7 +36,7 @@ impl Origins for Identity {
 /// byte by byte, so that the chunks in which the text arrives cannot be seen in what it finds.
 pub(crate) struct DecodeLane {
     plain: Tape,
-    squeezed: Tape,
+    squeezed: SqueezeLane,
     /// The next position to read, in the lane before.
     cursor: u64,
     awake: bool,
@@ -43,20 +45,13 @@ pub(crate) struct DecodeLane {
     again: Option<Box<DecodeLane>>,
 }
 
-/// What a decode lane reads.
-pub(crate) struct Source<'a, O> {
-    pub(crate) text: &'a [u8],
-    pub(crate) base: u64,
-    pub(crate) origins: &'a O,
-}
-
 impl DecodeLane {
     /// A lane that reads escapes, and escapes of escapes, up to this many times.
     pub(crate) fn new(times: usize) -> Self {
         let again = (times > 1).then(|| Box::new(Self::new(times - 1)));
         Self {
             plain: Tape::new(Form::Decoded),
-            squeezed: Tape::new(Form::Decoded),
+            squeezed: SqueezeLane::new(Form::Decoded),
             cursor: 0,
             awake: false,
             quiet: 0,
@@ -65,7 +60,13 @@ impl DecodeLane {
     }
 
     /// Reads as far as the source allows. An escape that may still become one waits.
-    pub(crate) fn advance<O: Origins>(&mut self, source: &Source<'_, O>, index: &Index, end: End, found: &mut Vec<Found>) {
+    pub(crate) fn advance<O: Origins>(
+        &mut self,
+        source: &Source<'_, O>,
+        index: &Index,
+        end: End,
+        found: &mut Vec<Found>,
+    ) {
         loop {
             let at = (self.cursor - source.base) as usize;
             let went_on = if self.awake { self.read(source, at, end) } else { self.wake(source, at, end) };
@@ -113,7 +114,7 @@ impl DecodeLane {
         if let Some(again) = &mut self.again {
             again.restart();
         }
-        self.copy(source, lead.saturating_sub(QUIET)..lead);
+        self.plain.copy(source.text, source.origins, lead.saturating_sub(QUIET)..lead);
         true
     }
 
@@ -126,7 +127,7 @@ impl DecodeLane {
         let window = &left[..left.len().min(QUIET - self.quiet)];
         let plain = units::find_lead(window).unwrap_or(window.len());
         if plain > 0 {
-            self.copy(source, at..at + plain);
+            self.plain.copy(source.text, source.origins, at..at + plain);
             self.quiet += plain;
             self.cursor += plain as u64;
             return true;
@@ -135,7 +136,7 @@ impl DecodeLane {
             return false;
         }
         let Some(unit) = unit_at(source.text, at) else {
-            self.copy(source, at..at + 1);
+            self.plain.copy(source.text, source.origins, at..at + 1);
             self.quiet += 1;
             self.cursor += 1;
             return true;
@@ -145,17 +146,9 @@ impl DecodeLane {
             end: source.origins.origin(at + unit.len - 1).end,
         };
         self.plain.push(unit.text(), origin);
-        for byte in unit.text().iter().filter(|b| !IS_SEPARATOR[usize::from(**b)]) {
-            self.squeezed.push(&[*byte], origin);
-        }
         self.quiet = 0;
         self.cursor += unit.len as u64;
         true
-    }
-
-    fn copy<O: Origins>(&mut self, source: &Source<'_, O>, range: std::ops::Range<usize>) {
-        self.plain.copy(source.text, source.origins, range.clone());
-        self.squeezed.squeeze(source.text, source.origins, range);
     }
 
     /// How far this lane has read, in raw positions.
@@ -165,13 +158,12 @@ impl DecodeLane {
 
     fn scan(&mut self, index: &Index, end: End, found: &mut Vec<Found>) {
         self.plain.run(index, end, found);
-        self.squeezed.run(index, end, found);
+        let source = self.plain.as_source();
+        self.squeezed.advance(&source, index, end, found);
         if let Some(again) = &mut self.again {
-            let source = Source { text: self.plain.bytes(), base: self.plain.base, origins: self.plain.origins() };
             again.advance(&source, index, end, found);
         }
         self.plain.forget();
-        self.squeezed.forget();
     }
 }
 
@@ -183,83 +175,124 @@ fn unit_at(text: &[u8], at: usize) -> Option<units::Unit> {
     units::parse(&text[at..text.len().min(at + UNIT_MAX)])
 }
 
-/// The raw text without separators. It is always awake, since ordinary text is full of blanks, so its bytes do
-/// not remember their origins one by one: it notes one position in every few and counts again from there.
+/// A text without its separators. Over the raw text it is always awake, since ordinary text is full of blanks, so
+/// its bytes do not remember their origins one by one: it notes one position in every few and counts from there.
 pub(crate) struct SqueezeLane {
     bytes: Vec<u8>,
     /// How many of `bytes` are in use; the rest is room that needs no clearing.
     length: usize,
     /// How many bytes of the lane were forgotten in front.
     gone: u64,
+    /// The next position to read, in the lane before.
+    cursor: u64,
     notes: Vec<Note>,
     scan: Scan,
+    lane: Form,
 }
 
-/// The raw position from which the lane byte at `lane`, and those after it, are found.
+/// The position in the lane before from which the byte at `lane`, and those after it, are found.
 #[derive(Clone, Copy)]
 struct Note {
-    raw: u64,
+    before: u64,
     lane: u64,
 }
 
-/// Raw bytes between two notes.
+/// Bytes between two notes.
 const NOTE_EVERY: usize = 32;
 
-struct Noted<'a> {
+struct Noted<'a, O> {
     notes: &'a [Note],
+    /// The note that served last: questions come in order, or nearly so.
+    last: Cell<usize>,
     gone: u64,
-    raw: &'a [u8],
-    base: u64,
+    source: &'a Source<'a, O>,
 }
 
-impl Origins for Noted<'_> {
+impl<O> Noted<'_, O> {
+    /// The last note at or before a byte of the lane.
+    fn note_for(&self, at: u64) -> usize {
+        let mut note = self.last.get();
+        while self.notes.get(note + 1).is_some_and(|next| next.lane <= at) {
+            note += 1;
+        }
+        while note > 0 && self.notes[note].lane > at {
+            note -= 1;
+        }
+        self.last.set(note);
+        note
+    }
+}
+
+impl<O: Origins> Origins for Noted<'_, O> {
     fn origin(&self, at: usize) -> Origin {
         let at = self.gone + at as u64;
-        let note = self.notes[self.notes.partition_point(|note| note.lane <= at) - 1];
-        let Some(from) = note.raw.checked_sub(self.base) else {
+        let note = self.note_for(at);
+        let (note, after) = (self.notes[note], note + 1);
+        let Some(from) = note.before.checked_sub(self.source.base) else {
             // So old that it has been released: any position will do, as long as it is early.
-            return Origin { start: note.raw, end: note.raw + 1 };
+            return Origin { start: 0, end: 1 };
         };
-        let mut left = at - note.lane;
-        for (offset, byte) in self.raw[from as usize..].iter().enumerate() {
+        let (from, mut left) = (from as usize, (at - note.lane) as usize);
+        if let Some(next) =
+            self.notes.get(after).filter(|next| next.before - note.before == next.lane - note.lane)
+        {
+            debug_assert!(next.lane > at, "the note is the last one at or before the byte");
+            return self.source.origins.origin(from + left);
+        }
+        for (offset, byte) in self.source.text[from..].iter().enumerate() {
             if IS_SEPARATOR[usize::from(*byte)] {
                 continue;
             }
             if left == 0 {
-                let start = note.raw + offset as u64;
-                return Origin { start, end: start + 1 };
+                return self.source.origins.origin(from + offset);
             }
             left -= 1;
         }
-        // Not reached: the note counts bytes that are in the text.
-        Origin { start: note.raw, end: self.base + self.raw.len() as u64 }
+        // Not reached, since the notes count bytes that are in the text; early again.
+        Origin { start: 0, end: 1 }
     }
 }
 
 impl SqueezeLane {
-    pub(crate) fn new() -> Self {
-        Self { bytes: Vec::new(), length: 0, gone: 0, notes: Vec::new(), scan: Scan::new() }
+    pub(crate) fn new(lane: Form) -> Self {
+        Self { bytes: Vec::new(), length: 0, gone: 0, cursor: 0, notes: Vec::new(), scan: Scan::new(), lane }
     }
 
-    /// Reads `raw[from..]`, whose first byte `raw[0]` is at the raw position `base`.
-    pub(crate) fn advance(&mut self, raw: &[u8], from: usize, base: u64, index: &Index, end: End, found: &mut Vec<Found>) {
-        for (number, part) in raw[from..].chunks(NOTE_EVERY).enumerate() {
-            self.note(base + (from + number * NOTE_EVERY) as u64);
+    /// Begins to read at position 0 of a lane that has started over.
+    fn restart(&mut self) {
+        self.length = 0;
+        self.gone = 0;
+        self.cursor = 0;
+        self.notes.clear();
+        self.scan.next = 0;
+    }
+
+    /// Reads what is new in the lane before.
+    pub(crate) fn advance<O: Origins>(
+        &mut self,
+        source: &Source<'_, O>,
+        index: &Index,
+        end: End,
+        found: &mut Vec<Found>,
+    ) {
+        for part in source.text[(self.cursor - source.base) as usize..].chunks(NOTE_EVERY) {
+            self.note();
             self.squeeze(part);
+            self.cursor += part.len() as u64;
         }
-        let origins = Noted { notes: &self.notes, gone: self.gone, raw, base };
-        let view =
-            View { index, text: &self.bytes[..self.length], origins: &origins, end, lane: Some(Form::Spaced) };
+        let origins = Noted { notes: &self.notes, last: Cell::new(0), gone: self.gone, source };
+        let text = &self.bytes[..self.length];
+        let view = View { index, text, origins: &origins, end, lane: Some(self.lane) };
         self.scan.run(&view, found);
         self.forget();
     }
 
-    fn note(&mut self, raw: u64) {
-        let note = Note { raw, lane: self.gone + self.length as u64 };
+    fn note(&mut self) {
+        let note = Note { before: self.cursor, lane: self.gone + self.length as u64 };
         match self.notes.last_mut() {
             // Nothing but separators since: the later position is the better one.
             Some(last) if last.lane == note.lane => *last = note,
-            Some(last) if raw - last.raw < NOTE_EVERY as u64 => {}
+            Some(last) if note.before - last.before < NOTE_EVERY as u64 => {}
             _ => self.notes.push(note),
         }
     }
@@ -270,7 +303,7 @@ impl SqueezeLane {
             reserve_wiping(&mut self.bytes, room);
             self.bytes.resize(self.bytes.capacity(), 0);
         }
-        let to = &mut self.bytes[self.length..room];
+        let Some(to) = self.bytes[self.length..].first_chunk_mut::<NOTE_EVERY>() else { return };
         let mut length = 0;
         for byte in part {
             // Written always and kept by the count: ordinary text would defeat any branch here.

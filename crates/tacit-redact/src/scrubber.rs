@@ -4,10 +4,10 @@ use zeroize::Zeroize;
 
 use crate::{
     ScanSet,
-    findings::Findings,
+    findings::{Findings, Form},
     index::reserve_wiping,
-    lanes::{DecodeLane, Identity, Source, SqueezeLane},
-    tape::{End, Found, HOLD_BACK, Scan, View},
+    lanes::{DecodeLane, Identity, SqueezeLane},
+    tape::{End, Found, HOLD_BACK, Scan, Source, View},
 };
 
 /// How much is read at once: small enough to stay in the cache while every lane passes over it.
@@ -48,7 +48,7 @@ impl Scrubber {
             released: 0,
             replaced: None,
             scan: Scan::new(),
-            squeezed: SqueezeLane::new(),
+            squeezed: SqueezeLane::new(Form::Spaced),
             decoded: DecodeLane::new(2),
             found: Vec::new(),
             findings: Findings::default(),
@@ -64,11 +64,10 @@ impl Scrubber {
         out.reserve(chunk.len());
         for block in chunk.chunks(BLOCK_BYTES) {
             self.forget();
-            let from = self.raw.len();
             reserve_wiping(&mut self.raw, block.len());
             self.raw.extend_from_slice(block);
             let read = self.read();
-            self.run(from, End::Open(read));
+            self.run(End::Open(read));
             self.release(read.saturating_sub(HOLD_BACK), out);
         }
     }
@@ -77,7 +76,7 @@ impl Scrubber {
     pub fn finish(mut self, out: &mut Vec<u8>) -> Findings {
         if !self.set.is_empty() {
             let read = self.read();
-            self.run(self.raw.len(), End::Text(read));
+            self.run(End::Text(read));
             self.release(read, out);
         }
         std::mem::take(&mut self.findings)
@@ -93,14 +92,14 @@ impl Scrubber {
         self.base + self.raw.len() as u64
     }
 
-    /// Lets every lane read `raw[from..]`.
-    fn run(&mut self, from: usize, end: End) {
+    /// Lets every lane read what is new.
+    fn run(&mut self, end: End) {
         let index = &*self.set.index;
         let origins = Identity { base: self.base };
         let view = View { index, text: &self.raw, origins: &origins, end, lane: None };
         self.scan.run(&view, &mut self.found);
-        self.squeezed.advance(&self.raw, from, self.base, index, end, &mut self.found);
         let source = Source { text: &self.raw, base: self.base, origins: &origins };
+        self.squeezed.advance(&source, index, end, &mut self.found);
         self.decoded.advance(&source, index, end, &mut self.found);
     }
 

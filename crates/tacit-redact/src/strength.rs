@@ -24,20 +24,81 @@ const RUN: usize = 6;
 /// Prefixes that vendors put in front of every token of a kind. They are printed in manuals, so they neither
 /// count as strength nor as evidence. Longer ones stand before their own beginnings.
 const VENDOR_PREFIXES: &[&str] = &[
-    "sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "pk_test_", "whsec_", // Stripe
-    "github_pat_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", // GitHub
-    "glpat-", "gldt-", "glrt-", "glptt-", "glsoat-", "glcbt-", // GitLab
-    "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xapp-", // Slack
-    "AKIA", "ASIA", "ABIA", "ACCA", // AWS access key ids
-    "shpat_", "shpca_", "shppa_", "shpss_", // Shopify
-    "SG.", // SendGrid
-    "sk-proj-", "sk-ant-api03-", "sk-ant-admin01-", "sk-ant-", "sk-or-v1-", "sk-", // model providers
-    "AIza", "ya29.", "GOCSPX-", // Google
-    "npm_", "pypi-AgEIcHlwaS5vcmc", "rubygems_", "dckr_pat_", "hf_", "gsk_", "r8_", // registries and hubs
-    "dop_v1_", "doo_v1_", "dor_v1_", // DigitalOcean
-    "dapi", "lin_api_", "ntn_", "secret_", "key-", "EAAA", "sq0csp-", "sq0atp-", // Databricks, Linear, Notion, Mailgun, Square
-    "hvs.", "hvb.", "vault:v1:", // Vault
-    "PMAK-", "NRAK-", "pat-na1-", "tfp_", "pul-", "sntrys_", "sbp_", "re_", "phc_", "phx_", "tct_", // and others
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "rk_test_",
+    "pk_live_",
+    "pk_test_",
+    "whsec_", // Stripe
+    "github_pat_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_", // GitHub
+    "glpat-",
+    "gldt-",
+    "glrt-",
+    "glptt-",
+    "glsoat-",
+    "glcbt-", // GitLab
+    "xoxb-",
+    "xoxp-",
+    "xoxa-",
+    "xoxr-",
+    "xoxs-",
+    "xapp-", // Slack
+    "AKIA",
+    "ASIA",
+    "ABIA",
+    "ACCA", // AWS access key ids
+    "shpat_",
+    "shpca_",
+    "shppa_",
+    "shpss_", // Shopify
+    "SG.",    // SendGrid
+    "sk-proj-",
+    "sk-ant-api03-",
+    "sk-ant-admin01-",
+    "sk-ant-",
+    "sk-or-v1-",
+    "sk-", // model providers
+    "AIza",
+    "ya29.",
+    "GOCSPX-", // Google
+    "npm_",
+    "pypi-AgEIcHlwaS5vcmc",
+    "rubygems_",
+    "dckr_pat_",
+    "hf_",
+    "gsk_",
+    "r8_", // registries and hubs
+    "dop_v1_",
+    "doo_v1_",
+    "dor_v1_", // DigitalOcean
+    "dapi",
+    "lin_api_",
+    "ntn_",
+    "secret_",
+    "key-",
+    "EAAA",
+    "sq0csp-",
+    "sq0atp-", // Databricks, Linear, Notion, Mailgun, Square
+    "hvs.",
+    "hvb.",
+    "vault:v1:", // Vault
+    "PMAK-",
+    "NRAK-",
+    "pat-na1-",
+    "tfp_",
+    "pul-",
+    "sntrys_",
+    "sbp_",
+    "re_",
+    "phc_",
+    "phx_",
+    "tct_", // and others
 ];
 
 /// Text that is the same in every key of a kind, wherever it stands: object identifiers and version numbers of
@@ -184,7 +245,8 @@ fn hide_armour(value: &[u8], evidence: &mut [bool]) {
     let mut from = 0;
     while let Some(at) = memchr::memmem::find(&value[from..], b"-----").map(|at| at + from) {
         let label = &value[at + 5..];
-        let length = label.iter().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || **b == b' ').count();
+        let length =
+            label.iter().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || **b == b' ').count();
         let end = if label[length..].starts_with(b"-----") { at + length + 10 } else { at + 5 };
         evidence[at..end].fill(false);
         from = end;
@@ -200,7 +262,9 @@ fn hide_public_parts(value: &[u8], evidence: &mut [bool]) {
         }
         for part in PUBLIC_PARTS {
             let keyboard = part.as_bytes()[0].is_ascii_lowercase() && part.len() < 16;
-            let same = |head: &[u8]| if keyboard { head.eq_ignore_ascii_case(part.as_bytes()) } else { head == part.as_bytes() };
+            let same = |head: &[u8]| {
+                if keyboard { head.eq_ignore_ascii_case(part.as_bytes()) } else { head == part.as_bytes() }
+            };
             if rest.len() >= part.len() && same(&rest[..part.len()]) {
                 evidence[at..at + part.len()].fill(false);
             }
@@ -252,7 +316,8 @@ fn step(a: u8, b: u8) -> Option<i8> {
 /// Places that repeat what stands earlier in the value, with the distance to the last time.
 fn repeats(value: &[u8]) -> Vec<(usize, usize)> {
     let pack = |w: &[u8]| w.iter().fold(0u64, |packed, b| packed << 8 | u64::from(*b));
-    let mut places: Vec<(u64, usize)> = value.windows(REPEAT).enumerate().map(|(at, w)| (pack(w), at)).collect();
+    let mut places: Vec<(u64, usize)> =
+        value.windows(REPEAT).enumerate().map(|(at, w)| (pack(w), at)).collect();
     places.sort_unstable();
     let found = places
         .windows(2)
@@ -354,6 +419,9 @@ mod tests {
 
     #[test]
     fn a_thinly_strewn_value_is_not_scrubbable() {
-        assert!(!strength(b"Xaaaaaaaaaaaaaaa7bbbbbbbbbbbbbbbbQcccccccccccccccckddddddddddddddZeeeeeeeeeeee").is_scrubbable());
+        assert!(
+            !strength(b"Xaaaaaaaaaaaaaaa7bbbbbbbbbbbbbbbbQcccccccccccccccckddddddddddddddZeeeeeeeeeeee")
+                .is_scrubbable()
+        );
     }
 }

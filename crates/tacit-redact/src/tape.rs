@@ -6,7 +6,6 @@ use zeroize::Zeroize;
 
 use crate::{
     findings::Form,
-    forms::IS_SEPARATOR,
     index::{GRAM, Index, REACH, STRIDE, reserve_wiping},
     strength::WINDOW,
 };
@@ -29,12 +28,12 @@ const CREDIT_PER_GRAM: usize = 4;
 /// Comparisons that any text may use before it has earned them.
 const CREDIT_MAX: usize = 65_536;
 
-/// A lane keeps this much of its past: enough for the reach of a comparison and for the history with which the
-/// next lane starts.
-pub(crate) const HISTORY: usize = 256;
+/// A lane keeps this much of its past. No lane has more bytes than the raw text, so what it forgets is older than
+/// the hold-back.
+pub(crate) const HISTORY: usize = HOLD_BACK as usize + 256;
 
 /// The length at which a lane scans and forgets.
-pub(crate) const TAPE_BYTES_MAX: usize = 4096;
+pub(crate) const TAPE_BYTES_MAX: usize = 8192;
 
 /// A part of the raw text that will be replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +55,14 @@ pub(crate) struct Origin {
 /// Maps positions of a lane back to the raw text.
 pub(crate) trait Origins {
     fn origin(&self, at: usize) -> Origin;
+}
+
+/// A text as the next lane reads it.
+pub(crate) struct Source<'a, O> {
+    pub(crate) text: &'a [u8],
+    /// The position of `text[0]` in its lane.
+    pub(crate) base: u64,
+    pub(crate) origins: &'a O,
 }
 
 /// How much more text there is.
@@ -158,20 +165,21 @@ impl<O: Origins> View<'_, O> {
     }
 
     fn in_raw(&self, at: usize, range: Range<usize>, marker: u32, form: Form) -> Found {
-        // What may have been released when this gram was judged byte by byte. Only what cannot have been
-        // released in any chunking is replaced, in every chunking.
-        let mut judged = self.origins.origin(at).start + PATIENCE;
-        if at + GRAM + REACH <= self.text.len() {
-            judged = judged.min(self.origins.origin(at + GRAM + REACH - 1).end);
-        }
-        judged += LAG;
-        if let End::Text(total) = self.end {
-            judged = judged.min(total);
-        }
-        let released = judged.saturating_sub(HOLD_BACK);
         let start = self.origins.origin(range.start).start;
         let end = self.origins.origin(range.end - 1).end;
         let form = self.lane.unwrap_or(form);
+        // What may have been released when this gram was judged byte by byte. Only what cannot have been
+        // released in any chunking is replaced, in every chunking.
+        let mut judged = self.origins.origin(at).start + PATIENCE + LAG;
+        if start + HOLD_BACK < judged {
+            if at + GRAM + REACH <= self.text.len() {
+                judged = judged.min(self.origins.origin(at + GRAM + REACH - 1).end + LAG);
+            }
+            if let End::Text(total) = self.end {
+                judged = judged.min(total);
+            }
+        }
+        let released = judged.saturating_sub(HOLD_BACK);
         Found { start: start.max(released), end: end.max(released), marker, form, late: start < released }
     }
 }
@@ -196,10 +204,10 @@ pub(crate) struct Tape {
     scan: Scan,
     lane: Form,
     /// How many bytes were forgotten in front.
-    pub(crate) base: u64,
+    base: u64,
 }
 
-struct Packed(Vec<u64>);
+pub(crate) struct Packed(Vec<u64>);
 
 impl Origins for Packed {
     #[inline]
@@ -219,12 +227,8 @@ impl Tape {
         Self { bytes: Vec::new(), origins: Packed(Vec::new()), scan: Scan::new(), lane, base: 0 }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(crate) fn origins(&self) -> &impl Origins {
-        &self.origins
+    pub(crate) fn as_source(&self) -> Source<'_, Packed> {
+        Source { text: &self.bytes, base: self.base, origins: &self.origins }
     }
 
     /// Whether it is time to scan and forget.
@@ -239,7 +243,8 @@ impl Tape {
 
     /// Starts over, at a place that only the content decides. The credit stays: it is earned once per stream.
     pub(crate) fn restart(&mut self) {
-        self.bytes.zeroize();
+        // Wiped when the lane ends; to wipe the whole room at each start would cost more than the lane.
+        self.bytes.clear();
         self.origins.0.clear();
         self.scan.next = 0;
         self.base = 0;
@@ -247,10 +252,8 @@ impl Tape {
 
     pub(crate) fn push(&mut self, bytes: &[u8], origin: Origin) {
         reserve_wiping(&mut self.bytes, bytes.len());
-        for byte in bytes {
-            self.bytes.push(*byte);
-            self.origins.0.push(pack(origin));
-        }
+        self.bytes.extend_from_slice(bytes);
+        self.origins.0.resize(self.bytes.len(), pack(origin));
     }
 
     /// Appends a part of the lane before, byte for byte.
@@ -260,18 +263,8 @@ impl Tape {
         self.origins.0.extend(range.map(|at| pack(origins.origin(at))));
     }
 
-    /// Appends a part of the lane before without its separators.
-    pub(crate) fn squeeze(&mut self, text: &[u8], origins: &impl Origins, range: Range<usize>) {
-        reserve_wiping(&mut self.bytes, range.len());
-        for at in range.filter(|at| !IS_SEPARATOR[usize::from(text[*at])]) {
-            self.bytes.push(text[at]);
-            self.origins.0.push(pack(origins.origin(at)));
-        }
-    }
-
     pub(crate) fn run(&mut self, index: &Index, end: End, found: &mut Vec<Found>) {
-        let view =
-            View { index, text: &self.bytes, origins: &self.origins, end, lane: Some(self.lane) };
+        let view = View { index, text: &self.bytes, origins: &self.origins, end, lane: Some(self.lane) };
         self.scan.run(&view, found);
     }
 

@@ -108,7 +108,10 @@ fn percent(text: &[u8]) -> Option<Unit> {
         return Some(Unit::byte(3, byte as u8));
     }
     // The `escape()` function of old browsers.
-    matches!(text.get(1)?, b'u' | b'U').then(|| hex(text, 2, 4)).flatten().and_then(|code| Unit::char(6, code))
+    matches!(text.get(1)?, b'u' | b'U')
+        .then(|| hex(text, 2, 4))
+        .flatten()
+        .and_then(|code| Unit::char(6, code))
 }
 
 fn backslash(text: &[u8]) -> Option<Unit> {
@@ -158,8 +161,10 @@ fn octal(text: &[u8]) -> Unit {
 
 fn entity(text: &[u8]) -> Option<Unit> {
     if text.get(1) != Some(&b'#') {
-        let name = &text[1..];
-        let (name, byte) = ENTITIES.iter().find(|(entity, _)| name.starts_with(entity))?;
+        // Most ampersands stand in a query and are not worth a search through the names.
+        let letters = text[1..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let name = text.get(1..letters + 2).filter(|name| name.ends_with(b";"))?;
+        let (name, byte) = ENTITIES.iter().find(|(entity, _)| *entity == name)?;
         return Some(Unit::byte(1 + name.len(), *byte));
     }
     let (from, radix) = if matches!(text.get(2)?, b'x' | b'X') { (3, 16) } else { (2, 10) };
@@ -188,8 +193,18 @@ mod tests {
     #[test]
     fn every_spelling_of_a_letter_is_read() {
         for spelling in [
-            "%73", "%u0073", r"\u0073", r"\u{73}", r"\U00000073", r"\x73", r"\x{73}", r"\163", "&#115;", "&#x73;",
-            "&#0000115;", "&#X0073;",
+            "%73",
+            "%u0073",
+            r"\u0073",
+            r"\u{73}",
+            r"\U00000073",
+            r"\x73",
+            r"\x{73}",
+            r"\163",
+            "&#115;",
+            "&#x73;",
+            "&#0000115;",
+            "&#X0073;",
         ] {
             assert_eq!(read(spelling), Some((spelling.len(), b"s".to_vec())), "{spelling}");
         }
@@ -202,7 +217,22 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_an_escape_is_left_alone() {
-        for text in ["%", "%7", "%zz", r"\", r"\u00", r"\ud83d", r"\q", "&", "&b=2", "&#;", "&#x;", r"\u{}", r"\x{110000000}", "a"] {
+        for text in [
+            "%",
+            "%7",
+            "%zz",
+            r"\",
+            r"\u00",
+            r"\ud83d",
+            r"\q",
+            "&",
+            "&b=2",
+            "&#;",
+            "&#x;",
+            r"\u{}",
+            r"\x{110000000}",
+            "a",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -176,3 +176,8 @@ pub fn delete(workspace: WorkspaceId, automation: AutomationId) -> [Statement; 3
         Statement::exactly_one("DELETE FROM automations WHERE workspace = ?1 AND id = ?2", key()),
     ]
 }
+
+/// Takes a secret out of every grant; it is about to be purged.
+pub fn delete_grants_of(workspace: WorkspaceId, secret: SecretId) -> Statement {
+    Statement::new("DELETE FROM automation_grants WHERE workspace = ?1 AND secret = ?2", args![workspace, secret])
+}

@@ -96,6 +96,16 @@ impl Change {
         self
     }
 
+    /// Adds all of another change of the same workspace, after what is there.
+    #[must_use]
+    pub fn and_all_of(mut self, other: Change) -> Self {
+        debug_assert!(self.workspace == other.workspace, "a change is of one workspace");
+        self.statements.extend(other.statements);
+        self.events.extend(other.events);
+        self.bumps_revision |= other.bumps_revision;
+        self
+    }
+
     /// Adds an event.
     #[must_use]
     pub fn record(mut self, event: &Event) -> Self {

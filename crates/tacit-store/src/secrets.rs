@@ -187,6 +187,16 @@ impl Store {
         Ok(found)
     }
 
+    /// Secrets that were deleted before a time and are still kept.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn deleted_before(&self, workspace: WorkspaceId, time: Timestamp) -> Result<Vec<Secret>, ReadError> {
+        const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
+             deleted_at, created_at, created_by, updated_at FROM secrets WHERE workspace = ?1 AND deleted_at < ?2";
+        self.rows(SQL, &args![workspace, time]).await?.into_iter().map(secret).collect()
+    }
+
     /// In which environments a secret has a value.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ impl<'s> Scanner<'s> {
             );
         }
         self.skip_space();
-        let node = match self.peek() {
+        let mut node = match self.peek() {
             Some('"') => Node::Text(self.string()?),
             Some(_) if self.rest().starts_with("}}") => {
                 let message = "there is nothing between the braces";
@@ -115,7 +115,7 @@ impl<'s> Scanner<'s> {
             _ => {
                 let reference = self.reference()?;
                 let filters = self.filters()?;
-                Node::Reference { reference, filters, offset: opening }
+                Node::Reference { reference, filters, offset: opening, end: self.at }
             }
         };
         self.skip_space();
@@ -124,6 +124,9 @@ impl<'s> Scanner<'s> {
         }
         if !self.eat("}}") {
             return Err(self.unexpected());
+        }
+        if let Node::Reference { end, .. } = &mut node {
+            *end = self.at;
         }
         self.opening = None;
         Ok(node)

@@ -17,7 +17,7 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
     Text(String),
-    Reference { reference: Reference, filters: Vec<Filter>, offset: usize },
+    Reference { reference: Reference, filters: Vec<Filter>, offset: usize, end: usize },
 }
 
 /// A part of a template as it was written, for rules about where a reference may stand.
@@ -33,6 +33,8 @@ pub enum Part<'t> {
         filtered: bool,
         /// The byte offset of its `{{` in the source.
         offset: usize,
+        /// The reference as it was written, braces and filters included: a template of its own.
+        source: &'t str,
     },
 }
 
@@ -67,9 +69,12 @@ impl Template {
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         self.nodes.iter().map(|node| match node {
             Node::Text(text) => Part::Text(text),
-            Node::Reference { reference, filters, offset } => {
-                Part::Reference { reference, filtered: !filters.is_empty(), offset: *offset }
-            }
+            Node::Reference { reference, filters, offset, end } => Part::Reference {
+                reference,
+                filtered: !filters.is_empty(),
+                offset: *offset,
+                source: &self.source[*offset..*end],
+            },
         })
     }
 
@@ -189,8 +194,8 @@ mod tests {
             parts,
             [
                 Part::Text("Bearer "),
-                Part::Reference { reference: references[0], filtered: false, offset: 7 },
-                Part::Reference { reference: references[1], filtered: true, offset: 20 },
+                Part::Reference { reference: references[0], filtered: false, offset: 7, source: "{{secrets.X}}" },
+                Part::Reference { reference: references[1], filtered: true, offset: 20, source: "{{vars.a | trim}}" },
                 Part::Text("!"),
             ]
         );

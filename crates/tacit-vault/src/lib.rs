@@ -1,1 +1,177 @@
 //! The use cases and the authorization; the only crate that opens envelopes.
+//!
+//! A use case is one function that reads like a paragraph: find, authorize, record, open, act. It knows no HTTP. What it
+//! needs to know of the caller is a [`Caller`]; what it refuses with is a [`tacit_model::Problem`].
+//!
+//! There is one way from ciphertext to a value, and it is short: [`authorize`] makes a proof, [`decrypt`] makes the
+//! intent durable and opens. Nothing else in the workspace can.
+#![forbid(unsafe_code)]
+
+mod access;
+mod accounts;
+mod authorize;
+mod automations;
+mod decrypt;
+mod events;
+mod http;
+mod keyring;
+mod removal;
+mod runs;
+mod secrets;
+mod setup;
+mod uses;
+mod values;
+mod variables;
+mod workspaces;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tacit_crypto::RootKey;
+use tacit_model::{InstanceId, Problem, WorkspaceName};
+use tacit_store::{ReadError, Store, WriteError};
+
+pub use access::{Caller, Principal};
+pub use accounts::{NewToken, WhoAmI};
+pub use automations::{AutomationListed, PublishedAutomation};
+pub use events::{EventFilter, RecordedEvent};
+pub use http::{BodyTemplate, HttpTemplate, Slot, UrlPart};
+pub use removal::Deletion;
+pub use runs::{RunRecord, RunStarted, RunTicket};
+pub use secrets::{NewSecret, SecretFilter, SecretOverview, SecretPatch, ValueOverview};
+pub use setup::{FirstOwner, open_instance};
+pub use uses::{Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, SecretSlot, UseRequest, Using};
+pub use values::{Revealed, VersionInfo};
+pub use variables::{VariableOverview, VariablePatch};
+pub use workspaces::{EnvironmentInfo, SettingsPatch, WorkspaceInfo};
+
+/// Seconds after which a client should hide a revealed value.
+pub const HIDE_AFTER_SECS: u64 = 30;
+
+/// The vault of one instance. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    instance: InstanceId,
+    keys: keyring::Keyring,
+    views: RwLock<HashMap<WorkspaceName, Arc<access::View>>>,
+    /// One change at a time in this process decides on a workspace; across processes the revision decides.
+    turns: RwLock<HashMap<tacit_model::WorkspaceId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Vault {
+    /// A vault over a store whose root key was checked.
+    pub(crate) fn new(store: Store, instance: InstanceId, root: RootKey) -> Self {
+        Self(Arc::new(Inner {
+            keys: keyring::Keyring::new(store.clone(), instance, root),
+            store,
+            instance,
+            views: RwLock::default(),
+            turns: RwLock::default(),
+        }))
+    }
+
+    /// The store below, for what has no values and no rights: health, shutdown.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+}
+
+/// A use case gave up, or must be decided again because the workspace changed under it.
+pub(crate) enum Stop {
+    Stale,
+    Problem(Box<Problem>),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<WriteError> for Stop {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Stale => Self::Stale,
+            // A row vanished or a key was taken between reading and writing: the next look will say what it is.
+            WriteError::Conflict | WriteError::Taken => Self::Stale,
+            WriteError::Unavailable(cause) => Problem::audit_unavailable(cause).into(),
+        }
+    }
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        Problem::internal(error).into()
+    }
+}
+
+/// How often a use case is decided again before it gives up.
+pub(crate) const ATTEMPTS: usize = 16;
+
+/// Runs a use case on a fresh view of the caller's workspace until it is not overtaken by another change.
+macro_rules! settle {
+    ($vault:expr, $caller:expr, |$access:ident| $body:expr) => {{
+        let mut attempt = 0;
+        loop {
+            let $access = $vault.access($caller).await?;
+            let result: Result<_, $crate::Stop> = $body.await;
+            match result {
+                Ok(done) => break Ok(done),
+                Err($crate::Stop::Problem(problem)) => break Err(*problem),
+                Err($crate::Stop::Stale) => {
+                    attempt += 1;
+                    if attempt >= $crate::ATTEMPTS {
+                        break Err($crate::busy());
+                    }
+                }
+            }
+        }
+    }};
+}
+pub(crate) use settle;
+
+/// The same for a use case that changes the workspace: one at a time, so that they do not overtake each other here.
+macro_rules! settle_change {
+    ($vault:expr, $caller:expr, |$access:ident| $body:expr) => {{
+        let turn = $vault.turn($vault.access($caller).await?.view.workspace.id);
+        let _turn = turn.lock().await;
+        $crate::settle!($vault, $caller, |$access| $body)
+    }};
+}
+pub(crate) use settle_change;
+
+pub(crate) fn busy() -> Problem {
+    Problem::new(tacit_model::Code::VersionConflict, "the workspace keeps changing; nothing was done").suggest("try again")
+}
+
+impl Vault {
+    pub(crate) fn turn(&self, workspace: tacit_model::WorkspaceId) -> Arc<tokio::sync::Mutex<()>> {
+        if let Some(turn) = self.0.turns.read().unwrap_or_else(PoisonError::into_inner).get(&workspace) {
+            return Arc::clone(turn);
+        }
+        Arc::clone(self.0.turns.write().unwrap_or_else(PoisonError::into_inner).entry(workspace).or_default())
+    }
+}
+
+/// A reason given by a person, checked but not kept yet beyond this call.
+pub(crate) fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
+    match reason {
+        Some(text) if text.chars().count() > tacit_model::limits::REASON_CHARS_MAX => {
+            Err(Problem::invalid("reason", format!("must be at most {} characters", tacit_model::limits::REASON_CHARS_MAX)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Ten random bytes and a time make an id.
+macro_rules! new_id {
+    ($kind:ty, $now:expr) => {
+        <$kind>::generate($now, tacit_crypto::random_bytes())
+    };
+}
+pub(crate) use new_id;

@@ -136,6 +136,7 @@ async fn dial_in_order(
     end: Option<Instant>,
 ) -> Result<(TcpStream, SocketAddr), WireError> {
     let tried = addresses.len().min(DIALS_MAX);
+    let mut failure = WireError::ConnectFailed;
     for (at, address) in addresses.iter().take(tried).enumerate() {
         let connecting = TcpStream::connect(*address);
         let connected = match end {
@@ -144,7 +145,10 @@ async fn dial_in_order(
                 let share = (end - Instant::now()) / (tried - at) as u32;
                 match timeout(share, connecting).await {
                     Ok(connected) => connected,
-                    Err(_) => continue,
+                    Err(_) => {
+                        failure = WireError::Timeout(Phase::Connect);
+                        continue;
+                    }
                 }
             }
         };
@@ -153,7 +157,7 @@ async fn dial_in_order(
             Err(error) => tracing::debug!(%address, kind = ?error.kind(), "upstream address did not answer"),
         }
     }
-    Err(WireError::ConnectFailed)
+    Err(failure)
 }
 
 /// A verified connection, good for one request.
@@ -218,9 +222,9 @@ impl Connection {
         let sending = self.link.send(request);
         let sent = match end {
             None => sending.await,
-            Some(end) => {
-                timeout_at(end, sending).await.map_err(|_| Failure::Wire(WireError::Timeout(Phase::FirstByte)))?
-            }
+            Some(end) => timeout_at(end, sending)
+                .await
+                .map_err(|_| Failure::Wire(WireError::Timeout(Phase::FirstByte)))?,
         };
         sent.map_err(|error| {
             tracing::debug!(target = %self.place.target, %error, "upstream failed");

@@ -70,9 +70,15 @@ impl Link {
             .allow_obsolete_multiline_headers_in_responses(false)
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(HEAD_BYTES_MAX);
-        let (sender, connection) =
-            builder.handshake(io).await.map_err(|_| WireError::ConnectFailed)?;
-        Ok(Self { sender, connection: Some(connection), answered, address, certificate, opened: Instant::now() })
+        let (sender, connection) = builder.handshake(io).await.map_err(|_| WireError::ConnectFailed)?;
+        Ok(Self {
+            sender,
+            connection: Some(connection),
+            answered,
+            address,
+            certificate,
+            opened: Instant::now(),
+        })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -189,11 +195,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Transport::Tls(stream) => Pin::new(stream).poll_write(cx, buf),

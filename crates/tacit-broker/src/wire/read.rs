@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use tacit_model::destination::ResponseRule;
 use tacit_redact::{Findings, ScanSet, Scrubber};
 use tokio::time::{Instant, timeout_at};
 
@@ -20,17 +21,6 @@ use super::{
     link::Link,
     pool::{Place, Pool},
 };
-
-/// What of a response is delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseRule {
-    /// Everything, with values replaced by markers.
-    Scrub,
-    /// The status alone.
-    StatusOnly,
-    /// Everything if no value is in it, otherwise the status alone.
-    Block,
-}
 
 /// How much of a response is read, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -284,6 +274,8 @@ impl ScrubbedStream {
 
     /// Appends the next scrubbed bytes to `out`, if there are some yet. `false` after the end.
     async fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, WireError> {
+        // A small body may unfold into much work without ever waiting for the network.
+        tokio::task::consume_budget().await;
         let filled = self.fill_or_fail(out).await;
         if filled.is_err() {
             // Also closes the connection.
@@ -303,8 +295,14 @@ impl ScrubbedStream {
                 }
                 self.is_opaque |= self.start.is_opaque_after(piece);
                 match &mut self.scrubber {
-                    Some(scrubber) => scrubber.push(piece, out),
                     None => out.extend_from_slice(piece),
+                    Some(scrubber) => {
+                        scrubber.push(piece, out);
+                        // The beginning of a value was passed on before its end was seen: no more of it.
+                        if scrubber.findings().is_late() {
+                            return Err(WireError::Unscannable);
+                        }
+                    }
                 }
                 return Ok(true);
             }
@@ -320,7 +318,6 @@ impl ScrubbedStream {
         if let Some(scrubber) = self.scrubber.take() {
             self.findings.merge(scrubber.finish(out));
         }
-        // The beginning of a value was passed on before its end was seen.
         if self.findings.is_late() {
             return Err(WireError::Unscannable);
         }

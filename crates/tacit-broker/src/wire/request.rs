@@ -209,10 +209,28 @@ mod tests {
     #[test]
     fn b17_headers_that_reroute_are_dropped() {
         let dropped = [
-            "forwarded", "x-forwarded-for", "x-forwarded-host", "x-original-url", "x-rewrite-url",
-            "x-http-method-override", "x-method-override", "x-http-method", "proxy-authorization", "proxy-foo",
-            "accept-charset", "te", "trailer", "upgrade", "keep-alive", "alt-used", "range", "if-range", "expect",
-            "sec-websocket-extensions", "http2-settings", "early-data",
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-http-method-override",
+            "x-method-override",
+            "x-http-method",
+            "proxy-authorization",
+            "proxy-foo",
+            "accept-charset",
+            "te",
+            "trailer",
+            "upgrade",
+            "keep-alive",
+            "alt-used",
+            "range",
+            "if-range",
+            "expect",
+            "sec-websocket-extensions",
+            "http2-settings",
+            "early-data",
         ];
         for name in dropped {
             let built = build(with(&[(name, "x"), ("x-kept", "1")])).unwrap();
@@ -271,7 +289,19 @@ mod tests {
 
     #[test]
     fn a6_paths_that_are_not_origin_form() {
-        for path in ["", "*", "x", "//evil.test/", "http://evil.test/", "/a#b", "/a b", "/a\r\nX: y", "/ä", "/a\\b", "/\0"] {
+        for path in [
+            "",
+            "*",
+            "x",
+            "//evil.test/",
+            "http://evil.test/",
+            "/a#b",
+            "/a b",
+            "/a\r\nX: y",
+            "/ä",
+            "/a\\b",
+            "/\0",
+        ] {
             let request = OutboundRequest::new(Method::GET, path);
             assert_eq!(build(request).unwrap_err(), refused(RequestFault::Path), "{path:?}");
         }

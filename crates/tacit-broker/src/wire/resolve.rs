@@ -48,7 +48,9 @@ impl Resolve {
             None => match TokioResolver::builder_tokio() {
                 Ok(builder) => builder,
                 Err(_) => {
-                    tracing::warn!("no resolver configuration on this machine: upstream names will not resolve");
+                    tracing::warn!(
+                        "no resolver configuration on this machine: upstream names will not resolve"
+                    );
                     return Ok(Self { inner: None });
                 }
             },

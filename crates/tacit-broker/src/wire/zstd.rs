@@ -144,7 +144,8 @@ impl Zstd {
             }
             State::Block { .. } => {
                 let one = BlockDecodingStrategy::UptoBlocks(1);
-                let is_finished = self.decoder.decode_blocks(self.pending.as_slice(), one).map_err(|_| Bad)?;
+                let is_finished =
+                    self.decoder.decode_blocks(self.pending.as_slice(), one).map_err(|_| Bad)?;
                 if is_finished {
                     self.state = State::Frame;
                 }

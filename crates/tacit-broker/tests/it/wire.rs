@@ -61,11 +61,13 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
 }
 
+/// Heads and bodies as they came.
+type Log = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    /// Heads and bodies as they came.
-    pub(crate) log: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    pub(crate) log: Log,
 }
 
 impl Upstream {
@@ -74,7 +76,8 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let log = Arc::new(Mutex::new(Vec::new()));
-        let (script, counter, requests) = (Arc::new(script), connections.clone(), Arc::new(AtomicUsize::new(0)));
+        let (script, counter, requests) =
+            (Arc::new(script), connections.clone(), Arc::new(AtomicUsize::new(0)));
         let written = log.clone();
         tokio::spawn(async move {
             loop {
@@ -211,7 +214,8 @@ pub(crate) async fn send(
 
 /// A response with these headers and this body.
 pub(crate) fn response(headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut bytes =
+        format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }
@@ -237,10 +241,9 @@ pub(crate) fn assert_clean(scrubbed: &Scrubbed) {
 /// The whole way once: what is written, what comes back, and that the connection is kept.
 #[tokio::test]
 async fn life_of_a_request() {
-    let upstream = Upstream::start(|seen| {
-        vec![write(response("X-Ok: 1\r\nContent-Type: text/plain\r\n", &seen.body))]
-    })
-    .await;
+    let upstream =
+        Upstream::start(|seen| vec![write(response("X-Ok: 1\r\nContent-Type: text/plain\r\n", &seen.body))])
+            .await;
     let wire = wire();
     let mut request = OutboundRequest::new(Method::POST, "/v1/charges?a=b%20c");
     let mut value = http::HeaderValue::from_str(&format!("Bearer {S}")).unwrap();
@@ -282,7 +285,9 @@ async fn life_of_a_request() {
 #[tokio::test]
 async fn f5_an_empty_body_is_framed() {
     let upstream = Upstream::start(|_| vec![write(response("", b""))]).await;
-    for (method, framed) in [(Method::POST, true), (Method::PUT, true), (Method::GET, false), (Method::DELETE, false)] {
+    for (method, framed) in
+        [(Method::POST, true), (Method::PUT, true), (Method::GET, false), (Method::DELETE, false)]
+    {
         send(&wire(), &upstream, OutboundRequest::new(method, "/")).await.unwrap();
         let (head, _) = upstream.log.lock().unwrap().pop().unwrap();
         assert_eq!(head.contains("content-length: 0\r\n"), framed, "{head}");
@@ -320,12 +325,13 @@ async fn a19_inner() {
 async fn a19_proxy_variables_are_ignored() {
     let trap = Upstream::answering(response("", b"trapped")).await;
     let url = format!("http://{}", trap.address);
-    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "wire::a19_inner", "--ignored"]);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
         child.env(name, &url);
     }
-    let output = child.env_remove("NO_PROXY").env_remove("no_proxy").output().await.unwrap();
+    child.env_remove("NO_PROXY").env_remove("no_proxy");
+    let output = tokio::task::spawn_blocking(move || child.output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     assert_eq!(trap.connections(), 0);

@@ -1,6 +1,6 @@
 //! A11, A13, A14, A15, A17: which addresses may be dialled.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use tacit_broker::wire::{Blocked, EgressPolicy, Naming};
 use tacit_model::{Host, Scheme, Target};
@@ -94,10 +94,31 @@ fn a11_the_table() {
         }
     }
     let public = [
-        "1.0.0.0", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
-        "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0",
-        "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2000::1",
-        "2001:200::1", "2001:4860:4860::8888", "2003::1", "2606:4700::1111", "3ffe::1",
+        "1.0.0.0",
+        "8.8.8.8",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.255.255",
+        "169.255.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.0.1.0",
+        "192.0.3.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "223.255.255.255",
+        "2000::1",
+        "2001:200::1",
+        "2001:4860:4860::8888",
+        "2003::1",
+        "2606:4700::1111",
+        "3ffe::1",
     ];
     for ip in public {
         assert_eq!(vet(&policy, ip, Naming::NotNamed), Ok(()), "{ip}");
@@ -171,6 +192,22 @@ fn a14_own_listeners() {
     // Also refused where nothing else is in the way.
     let public = EgressPolicy { own_listeners: vec!["8.8.8.8:443".parse().unwrap()], ..Default::default() };
     assert_eq!(vet(&public, "8.8.8.8", Naming::Named), own);
+}
+
+/// A listener on all addresses is also reached by the address of an interface. Nothing is dialled here: the kernel is
+/// only asked which address it would send from.
+#[test]
+fn a14_own_interfaces() {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    if socket.connect("192.0.2.1:9").is_err() {
+        return; // a machine without any route
+    }
+    let interface = socket.local_addr().unwrap().ip();
+    let policy =
+        EgressPolicy { own_listeners: vec!["0.0.0.0:8200".parse().unwrap()], ..ranges(&["0.0.0.0/0"]) };
+    let target = |port| Target::new(Scheme::Https, Host::Ip(interface), port);
+    assert_eq!(policy.vet(&target(8200), interface, Naming::Named), Err(Blocked::OwnListener));
+    assert_eq!(policy.vet(&target(8201), interface, Naming::Named), Ok(()));
 }
 
 /// A private address needs the operator's range and a destination that names the host.

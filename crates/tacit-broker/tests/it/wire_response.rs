@@ -27,8 +27,21 @@ async fn c2_header_values() {
     let reversed: String = S.chars().rev().collect();
     let mut headers = String::new();
     for name in [
-        "Location", "WWW-Authenticate", "Link", "X-Echo", "ETag", "Server", "Via", "Content-Type", "Warning",
-        "Content-Disposition", "Access-Control-Allow-Origin", "Vary", "Retry-After", "X-Request-Id", "P3P",
+        "Location",
+        "WWW-Authenticate",
+        "Link",
+        "X-Echo",
+        "ETag",
+        "Server",
+        "Via",
+        "Content-Type",
+        "Warning",
+        "Content-Disposition",
+        "Access-Control-Allow-Origin",
+        "Vary",
+        "Retry-After",
+        "X-Request-Id",
+        "P3P",
     ] {
         headers.push_str(&format!("{name}: before {S} after\r\n"));
     }
@@ -96,7 +109,8 @@ async fn c5_interim_responses() {
 
 #[tokio::test]
 async fn c5_interim_responses_without_end() {
-    let upstream = Upstream::start(|_| vec![Act::Forever(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n".into())]).await;
+    let upstream =
+        Upstream::start(|_| vec![Act::Forever(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n".into())]).await;
     let connection = wire().connect(KEY, &upstream.target(), Naming::Named, LONG).await.unwrap();
     let failed = connection.send(request(), SHORT).await;
     assert_eq!(failed.unwrap_err(), WireError::Timeout(Phase::FirstByte));
@@ -153,7 +167,9 @@ async fn c15_a_part_that_was_not_asked_for() {
 
 #[tokio::test]
 async fn c17_opaque_bodies_are_flagged() {
-    for (body, opaque) in [(&b"PK\x03\x04rest"[..], true), (b"\x1f\x8b\x08\x00", true), (b"%PDF-1.7", true), (b"PKzip", false)] {
+    for (body, opaque) in
+        [(&b"PK\x03\x04rest"[..], true), (b"\x1f\x8b\x08\x00", true), (b"%PDF-1.7", true), (b"PKzip", false)]
+    {
         let bytes = response("", body);
         let upstream = Upstream::start(move |_| vec![Act::Drip(bytes.clone()), Act::Close]).await;
         assert_eq!(get(&upstream).await.unwrap().is_opaque, opaque, "{body:?}");
@@ -333,7 +349,8 @@ async fn f1_heads_that_are_too_large() {
         let upstream = Upstream::answering(response(&headers, b"")).await;
         assert_eq!(get(&upstream).await.unwrap_err(), WireError::UpstreamFailed);
     }
-    let endless = Upstream::start(|_| vec![write("HTTP/1.1 200 OK\r\nX: "), Act::Forever(vec![b'a'; 4096])]).await;
+    let endless =
+        Upstream::start(|_| vec![write("HTTP/1.1 200 OK\r\nX: "), Act::Forever(vec![b'a'; 4096])]).await;
     assert_eq!(get(&endless).await.unwrap_err(), WireError::UpstreamFailed);
 }
 

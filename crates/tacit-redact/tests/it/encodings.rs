@@ -25,7 +25,9 @@ pub(crate) const ENCODINGS: &[Encoding] = &[
     ("percent", |t| each(t, |b| format!("%{b:02X}"))),
     ("percent in part", |t| each(t, |b| if b % 3 == 0 { format!("%{b:02x}") } else { char::from(b).into() })),
     ("percent twice", |t| each(t, |b| format!("%25{b:02X}"))),
-    ("percent fully twice", |t| each(t, |b| format!("%25%{:02X}%{:02X}", HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]))),
+    ("percent fully twice", |t| {
+        each(t, |b| format!("%25%{:02X}%{:02X}", HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]))
+    }),
     ("base64 in percent", |t| each(STANDARD.encode(t).as_bytes(), |b| format!("%{b:02X}"))),
     ("json", |t| each(t, |b| format!("\\u{b:04x}"))),
     ("json in part", |t| each(t, |b| if b % 3 == 0 { format!("\\u{b:04X}") } else { char::from(b).into() })),
@@ -44,10 +46,12 @@ pub(crate) const ENCODINGS: &[Encoding] = &[
 ];
 
 /// Encodings that are only looked for in whole values.
-pub(crate) const OF_WHOLE: &[Encoding] = &[("base64 twice", |t| STANDARD.encode(STANDARD.encode(t)).into()), (
-    "base64 twice without padding, shifted",
-    |t| STANDARD_NO_PAD.encode(format!(".{}", STANDARD.encode(t))).into(),
-)];
+pub(crate) const OF_WHOLE: &[Encoding] = &[
+    ("base64 twice", |t| STANDARD.encode(STANDARD.encode(t)).into()),
+    ("base64 twice without padding, shifted", |t| {
+        STANDARD_NO_PAD.encode(format!(".{}", STANDARD.encode(t))).into()
+    }),
+];
 
 fn each(text: &[u8], write: impl Fn(u8) -> String) -> Vec<u8> {
     text.iter().flat_map(|b| write(*b).into_bytes()).collect()

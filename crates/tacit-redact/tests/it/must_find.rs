@@ -38,7 +38,10 @@ fn c8_fragments_of_sixteen_twenty_and_thirty_one_characters() {
     for length in [16, 20, 31, 32] {
         for from in PREFIX..=S.len() - length {
             let fragment = &S[from..from + length];
-            assert_eq!(scrub(&set(), format!("key {fragment}… is wrong").as_bytes()), "key [sealed:S]… is wrong".as_bytes());
+            assert_eq!(
+                scrub(&set(), format!("key {fragment}… is wrong").as_bytes()),
+                "key [sealed:S]… is wrong".as_bytes()
+            );
             for (name, encode) in ENCODINGS {
                 let out = scrub(&set(), &[b"((", &encode(fragment.as_bytes())[..], b"))"].concat());
                 assert!(String::from_utf8_lossy(&out).contains("[sealed:S]"), "{name} {from}+{length}");
@@ -117,14 +120,16 @@ fn d7_utf16_with_a_byte_order_mark() {
 #[test]
 fn c13_lines_and_body_of_a_pem() {
     let body = (0..20u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).to_le_bytes());
-    let body = STANDARD.encode(body.flat_map(|b| [b, b.map(|b| b.wrapping_mul(37) ^ 0x5a)].concat()).collect::<Vec<_>>());
+    let body = STANDARD
+        .encode(body.flat_map(|b| [b, b.map(|b| b.wrapping_mul(37) ^ 0x5a)].concat()).collect::<Vec<_>>());
     let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
     let set = set_of(&[("[sealed:S]", pem.as_bytes())]);
     for line in &lines {
         assert_eq!(scrub(&set, format!("<{line}>").as_bytes()), b"<[sealed:S]>");
     }
-    for text in [body.clone(), lines.join("\r\n"), lines.join("\\n"), lines.join("\\\\n"), lines.join("   ")] {
+    for text in [body.clone(), lines.join("\r\n"), lines.join("\\n"), lines.join("\\\\n"), lines.join("   ")]
+    {
         assert_eq!(scrub(&set, format!("<{text}>").as_bytes()), b"<[sealed:S]>", "{text}");
     }
     let joint = &body[56..72];
@@ -135,7 +140,8 @@ fn c13_lines_and_body_of_a_pem() {
 
 #[test]
 fn c13_leaves_of_a_json_value() {
-    let value = br#"{"type": "service_account", "id": "7hG2kQ9zXv4LpW8sRt1Y", "key": "Qm2Lx9Tb\nVw4Kc8Zr\/3FjK5a"}"#;
+    let value =
+        br#"{"type": "service_account", "id": "7hG2kQ9zXv4LpW8sRt1Y", "key": "Qm2Lx9Tb\nVw4Kc8Zr\/3FjK5a"}"#;
     let set = set_of(&[("[sealed:S]", value)]);
     for text in ["7hG2kQ9zXv4LpW8sRt1Y", "Qm2Lx9Tb\nVw4Kc8Zr/3FjK5a", r"Qm2Lx9Tb\nVw4Kc8Zr\/3FjK5a"] {
         assert_eq!(scrub(&set, format!("<{text}>").as_bytes()), b"<[sealed:S]>", "{text}");
@@ -202,7 +208,10 @@ fn expanded_text_behind_a_value_does_not_push_it_out() {
         for behind in &behind {
             let text = [&encode(S.as_bytes())[..], behind].concat();
             let (out, findings) = tacit_redact::scrub(&set(), &text);
-            assert!(out.starts_with(b"[sealed:S]") || out[..24].windows(10).any(|w| w == b"[sealed:S]"), "{name}");
+            assert!(
+                out.starts_with(b"[sealed:S]") || out[..24].windows(10).any(|w| w == b"[sealed:S]"),
+                "{name}"
+            );
             assert!(!findings.is_late(), "{name}");
             let mut bytewise = Vec::new();
             let mut scrubber = Scrubber::new(&set());

@@ -6,7 +6,8 @@ use tacit_redact::{Findings, HOLD_BACK_BYTES, ScanSet, Scrubber, strength};
 use crate::{PREFIX, S, encodings::ENCODINGS, set};
 
 fn value() -> impl Strategy<Value = String> {
-    "[A-Za-z0-9]{16,48}".prop_filter("counts in full", |v| strength(v.as_bytes()).unpredictable_chars() as usize == v.len())
+    "[A-Za-z0-9]{16,48}"
+        .prop_filter("counts in full", |v| strength(v.as_bytes()).unpredictable_chars() as usize == v.len())
 }
 
 /// Pieces that make trouble: parts of values in all encodings between fillers that escape, separate and expand.
@@ -17,15 +18,37 @@ enum Piece {
 }
 
 const FILLERS: &[&str] = &[
-    " ", "\n", "\0", "%", "\\", "&", "&#", "\\u", "\\u00", "%2", "=\r\n", "é", "x", "lorem ipsum ", "%25", "\\\\", "&amp;",
-    "\\u005c", "&#x00000041;", "%5Cu0041", "\\u005c\\u0075\\u0030\\u0030\\u0037\\u0038", ": : : ", "\u{1}\u{2}",
+    " ",
+    "\n",
+    "\0",
+    "%",
+    "\\",
+    "&",
+    "&#",
+    "\\u",
+    "\\u00",
+    "%2",
+    "=\r\n",
+    "é",
+    "x",
+    "lorem ipsum ",
+    "%25",
+    "\\\\",
+    "&amp;",
+    "\\u005c",
+    "&#x00000041;",
+    "%5Cu0041",
+    "\\u005c\\u0075\\u0030\\u0030\\u0037\\u0038",
+    ": : : ",
+    "\u{1}\u{2}",
 ];
 
 fn piece() -> impl Strategy<Value = Piece> {
     prop_oneof![
         (0..3usize, 0..32usize, 1..40usize, 0..ENCODINGS.len())
             .prop_map(|(value, from, length, encoding)| Piece::Part { value, from, length, encoding }),
-        (0..FILLERS.len(), prop_oneof![4 => 1..8usize, 1 => 1..1500usize]).prop_map(|(kind, times)| Piece::Filler { kind, times }),
+        (0..FILLERS.len(), prop_oneof![4 => 1..8usize, 1 => 1..1500usize])
+            .prop_map(|(kind, times)| Piece::Filler { kind, times }),
     ]
 }
 
@@ -59,7 +82,7 @@ fn in_chunks(set: &ScanSet, text: &[u8], sizes: &[usize]) -> (Vec<u8>, Findings)
     let mut sizes = sizes.iter().cycle();
     let mut rest = text;
     while !rest.is_empty() {
-        let (chunk, later) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+        let (chunk, later) = rest.split_at(rest.len().min(*sizes.next().expect("a cycle never ends")));
         scrubber.push(chunk, &mut out);
         rest = later;
     }
@@ -119,7 +142,7 @@ proptest! {
         let mut scrubber = Scrubber::new(&set);
         let (mut out, mut pushed, mut sizes) = (Vec::new(), 0, sizes.iter().cycle());
         while pushed < text.len() {
-            let size = (*sizes.next().unwrap()).min(text.len() - pushed);
+            let size = (*sizes.next().expect("a cycle never ends")).min(text.len() - pushed);
             scrubber.push(&text[pushed..pushed + size], &mut out);
             pushed += size;
             prop_assert_eq!(out.len(), pushed.saturating_sub(HOLD_BACK_BYTES));

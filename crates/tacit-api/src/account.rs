@@ -1,0 +1,104 @@
+//! Who may come in: people, service accounts and their tokens.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A person in a workspace.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Member {
+    /// The person's name.
+    pub name: String,
+    /// The role, such as `owner`.
+    #[schema(example = "editor")]
+    pub role: String,
+    /// Since when, RFC 3339.
+    #[schema(format = "date-time")]
+    pub created_at: String,
+}
+
+/// A machine's account in one workspace.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ServiceAccount {
+    /// Its id, `sac_…`.
+    pub id: String,
+    /// Unique in the workspace.
+    #[schema(example = "ci")]
+    pub name: String,
+    /// The role, such as `member`.
+    #[schema(example = "member")]
+    pub role: String,
+    /// When it was created, RFC 3339.
+    #[schema(format = "date-time")]
+    pub created_at: String,
+}
+
+/// A service account to create.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateServiceAccount {
+    /// Unique in the workspace.
+    #[schema(example = "ci")]
+    pub name: String,
+    /// `member` unless said. Nobody gives rights they do not hold.
+    #[serde(default = "member")]
+    #[schema(default = "member")]
+    pub role: String,
+}
+
+/// A token to create.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateToken {
+    /// Until when it works, RFC 3339; without end unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub expires_at: Option<String>,
+}
+
+/// An access token. Its text is there only in the answer that created it.
+// No `Debug`: the text is a credential.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct Token {
+    /// Its id, `tok_…`: how to name it without showing it.
+    pub id: String,
+    /// The token itself, `tct_…`, shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// When it was created, RFC 3339.
+    #[schema(format = "date-time")]
+    pub created_at: String,
+    /// Until when it works, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub expires_at: Option<String>,
+}
+
+/// Whose token this is and what it may do.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WhoAmI {
+    /// `user` or `service-account`.
+    #[schema(example = "user")]
+    pub kind: String,
+    /// The name of the person or account.
+    pub name: String,
+    /// Whether workspaces may be created.
+    pub instance_admin: bool,
+    /// The workspaces it belongs to.
+    pub workspaces: Vec<Membership>,
+}
+
+/// A role in one workspace.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Membership {
+    /// The workspace's name.
+    pub name: String,
+    /// The role there.
+    pub role: String,
+    /// The rights that come with it.
+    #[schema(example = json!(["secret.list", "automation.run"]))]
+    pub rights: Vec<String>,
+}
+
+fn member() -> String {
+    "member".to_owned()
+}

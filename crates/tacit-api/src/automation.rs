@@ -1,0 +1,56 @@
+//! Automations. Their definition is the model's and travels as it was written; here is what surrounds it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// An automation in a list.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AutomationInfo {
+    /// Unique in the workspace, fixed.
+    #[schema(example = "settle-invoices")]
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Where it is published.
+    pub environments: Vec<String>,
+    /// When it was last published anywhere, RFC 3339.
+    #[schema(format = "date-time")]
+    pub published_at: String,
+}
+
+/// What publishing did, or would do.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Published {
+    /// The automation's name.
+    pub name: String,
+    /// Where it is published.
+    pub environment: String,
+    /// SHA-256 of the definition, hexadecimal. What it may use is granted to exactly this content.
+    pub hash: String,
+    /// The secrets it names.
+    pub secrets: Vec<String>,
+    /// The variables it names.
+    pub variables: Vec<String>,
+    /// What to know about it.
+    pub warnings: Vec<String>,
+}
+
+/// Which environment's definition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AutomationQuery {
+    /// The first unprotected environment unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+}
+
+/// Whether to publish or only to check.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DryRunQuery {
+    /// Only check, publish nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+}

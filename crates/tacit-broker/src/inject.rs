@@ -1,0 +1,216 @@
+//! Putting values into their places: the last thing before the wire, and the only code that writes one into a request.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::Value;
+use tacit_model::{Code, Fields, Problem, SecretType};
+use tacit_redact::{ScanSet, strength};
+use tacit_template::{Path, Segment};
+use tacit_vault::{HttpTemplate, Opened, OpenedValue, Slot};
+use zeroize::Zeroizing;
+
+use crate::{
+    render::{Draft, DraftBody, DraftJson, Fragment, percent_encode},
+    wire::OutboundRequest,
+};
+
+/// A request with its values in place, and what to look for in its answer.
+pub(crate) struct Injected {
+    pub(crate) request: OutboundRequest,
+    /// Whether a value in it is too short to be found in the answer, towards a destination that may echo.
+    pub(crate) unscrubbable: bool,
+    /// Forms that were rendered here and that no index derives by itself, with their markers.
+    pub(crate) rendered: Vec<(String, Zeroizing<String>)>,
+}
+
+/// Builds the request. The values are borrowed, copied into it, and wiped with `opened` by the caller.
+pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) -> Result<Injected, Problem> {
+    let mut texts = Vec::with_capacity(opened.values.len());
+    for (slot, value) in template.slots.iter().zip(&opened.values) {
+        texts.push(text_of(slot, value)?);
+    }
+    let mut injected = Injected {
+        request: OutboundRequest::new(method(&draft.method)?, join(&draft.path_and_query, &texts, |text| percent_encode(text.as_bytes()))?.to_string()),
+        unscrubbable: texts.iter().zip(&opened.values).any(|(text, value)| value.echoes && !strength(text.as_bytes()).is_scrubbable()),
+        rendered: Vec::new(),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, fragments) in &draft.headers {
+        let has_secret = fragments.iter().any(|fragment| matches!(fragment, Fragment::Secret(_)));
+        let text = match handwritten_basic(template, name, fragments, &opened.values) {
+            Some(pair) => {
+                injected.rendered.push(pair.clone());
+                Zeroizing::new(format!("Basic {}", *pair.1))
+            }
+            None => join(fragments, &texts, str::to_owned)?,
+        };
+        insert(&mut headers, name, &text, has_secret)?;
+    }
+    for (slot, value) in template.slots.iter().zip(&opened.values).filter(|(slot, _)| slot.by_type) {
+        let (name, text) = authorization(slot, value, &mut injected.rendered)?;
+        insert(&mut headers, &name, &text, true)?;
+    }
+    if let Some(body) = &draft.body {
+        let (content_type, bytes) = body_bytes(body, &texts)?;
+        injected.request.body = bytes;
+        if !headers.contains_key(header::CONTENT_TYPE) {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+    }
+    injected.request.headers = headers;
+    Ok(injected)
+}
+
+/// The index over everything that must not come back.
+pub(crate) fn scan_set(opened: &Opened, rendered: &[(String, Zeroizing<String>)]) -> ScanSet {
+    let mut builder = ScanSet::builder();
+    for (marker, kind, fields) in &opened.scan {
+        for (_, text) in fields.hidden(*kind) {
+            builder.add(marker, text.as_bytes());
+        }
+        if *kind == SecretType::BasicAuth {
+            builder.add_rendered(marker, basic_pair(fields).as_bytes());
+        }
+    }
+    for (marker, text) in rendered {
+        builder.add_rendered(marker, text.as_bytes());
+    }
+    builder.build()
+}
+
+fn method(method: &str) -> Result<http::Method, Problem> {
+    http::Method::from_bytes(method.as_bytes()).map_err(|_| Problem::invalid("method", "is not an HTTP method"))
+}
+
+/// The text that stands in a slot: the main field, or the one that is named.
+fn text_of(slot: &Slot, value: &OpenedValue) -> Result<Zeroizing<String>, Problem> {
+    let main = || value.fields.text(value.kind.main_field());
+    let no_field = || {
+        let fields = value.kind.fields().iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
+        Problem::new(Code::UnknownReference, format!("`{}` has no such field; its type has {fields}", value.name))
+    };
+    let Some(path) = &slot.field else { return main().map(|text| Zeroizing::new(text.to_owned())).ok_or_else(no_field) };
+    if value.kind == SecretType::Json {
+        return json_field(value, path).ok_or_else(|| {
+            Problem::new(Code::UnknownReference, format!("the JSON of `{}` has nothing at that path", value.name))
+        });
+    }
+    let [Segment::Key(name)] = path.segments() else { return Err(no_field()) };
+    value.fields.text(name).map(|text| Zeroizing::new(text.to_owned())).ok_or_else(no_field)
+}
+
+fn json_field(value: &OpenedValue, path: &Path) -> Option<Zeroizing<String>> {
+    let mut content: Value = serde_json::from_str(value.fields.text("content")?).ok()?;
+    let text = match path.look_up(&content)? {
+        Value::String(text) => Zeroizing::new(text.clone()),
+        other => Zeroizing::new(other.to_string()),
+    };
+    wipe(&mut content);
+    Some(text)
+}
+
+/// The parsed copy of a JSON secret is wiped like every other copy.
+fn wipe(value: &mut Value) {
+    use zeroize::Zeroize;
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
+fn join(fragments: &[Fragment], texts: &[Zeroizing<String>], encode: impl Fn(&str) -> String) -> Result<Zeroizing<String>, Problem> {
+    let mut joined = Zeroizing::new(String::with_capacity(64));
+    for fragment in fragments {
+        match fragment {
+            Fragment::Text(text) => joined.push_str(text),
+            Fragment::Secret(slot) => {
+                let text = texts.get(*slot).ok_or_else(|| Problem::internal("a slot has no value"))?;
+                joined.push_str(&Zeroizing::new(encode(text)));
+            }
+        }
+    }
+    Ok(joined)
+}
+
+fn basic_pair(fields: &Fields) -> Zeroizing<String> {
+    let pair = Zeroizing::new(format!("{}:{}", fields.text("username").unwrap_or_default(), fields.text("password").unwrap_or_default()));
+    Zeroizing::new(STANDARD.encode(pair.as_bytes()))
+}
+
+/// `Authorization: Basic {{secrets.X}}` by hand: the pair, not the password alone.
+fn handwritten_basic(template: &HttpTemplate, name: &str, fragments: &[Fragment], values: &[OpenedValue]) -> Option<(String, Zeroizing<String>)> {
+    let [Fragment::Text(scheme), Fragment::Secret(slot)] = fragments else { return None };
+    let value = values.get(*slot)?;
+    let whole = template.slots.get(*slot)?.field.is_none();
+    let is_basic = name.eq_ignore_ascii_case("authorization") && scheme.trim_end().eq_ignore_ascii_case("basic");
+    (is_basic && whole && value.kind == SecretType::BasicAuth).then(|| (format!("[sealed:{}]", value.name), basic_pair(&value.fields)))
+}
+
+/// What a step's `auth` becomes: the type decides.
+fn authorization(slot: &Slot, value: &OpenedValue, rendered: &mut Vec<(String, Zeroizing<String>)>) -> Result<(String, Zeroizing<String>), Problem> {
+    let field = |name: &str| value.fields.text(name).unwrap_or_default();
+    let bearer = |text: &str| ("authorization".to_owned(), Zeroizing::new(format!("Bearer {text}")));
+    Ok(match value.kind {
+        SecretType::Text => bearer(field("value")),
+        SecretType::BearerToken => bearer(field("token")),
+        SecretType::ApiKey => (field("header").to_owned(), Zeroizing::new(field("key").to_owned())),
+        SecretType::BasicAuth => {
+            let pair = basic_pair(&value.fields);
+            rendered.push((format!("[sealed:{}]", value.name), pair.clone()));
+            ("authorization".to_owned(), Zeroizing::new(format!("Basic {}", *pair)))
+        }
+        SecretType::Json => {
+            return Err(Problem::invalid("auth", format!("names `{}`, which is JSON; reference one of its fields in a header instead", slot.name)));
+        }
+    })
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, text: &str, sensitive: bool) -> Result<(), Problem> {
+    let bad = || {
+        Problem::invalid(format!("headers.{name}"), "cannot be sent: a header holds no line breaks or other control characters")
+            .suggest("look for a line break in the value or in the data beside it")
+    };
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+    let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| bad())?;
+    value.set_sensitive(sensitive);
+    headers.insert(name, value);
+    Ok(())
+}
+
+fn body_bytes(body: &DraftBody, texts: &[Zeroizing<String>]) -> Result<(&'static str, Bytes), Problem> {
+    Ok(match body {
+        DraftBody::Text(text) => ("text/plain; charset=utf-8", Bytes::from(text.clone())),
+        DraftBody::Form(fields) => {
+            let mut joined = Zeroizing::new(String::new());
+            for (name, fragments) in fields {
+                if !joined.is_empty() {
+                    joined.push('&');
+                }
+                joined.push_str(&percent_encode(name.as_bytes()));
+                joined.push('=');
+                joined.push_str(&percent_encode(join(fragments, texts, str::to_owned)?.as_bytes()));
+            }
+            ("application/x-www-form-urlencoded", Bytes::copy_from_slice(joined.as_bytes()))
+        }
+        DraftBody::Json(json) => {
+            let mut value = json_value(json, texts)?;
+            let bytes = Zeroizing::new(serde_json::to_vec(&value).map_err(Problem::internal)?);
+            wipe(&mut value);
+            ("application/json", Bytes::copy_from_slice(&bytes))
+        }
+    })
+}
+
+fn json_value(json: &DraftJson, texts: &[Zeroizing<String>]) -> Result<Value, Problem> {
+    Ok(match json {
+        DraftJson::Value(value) => value.clone(),
+        DraftJson::Text(fragments) => Value::String(join(fragments, texts, str::to_owned)?.to_string()),
+        DraftJson::Array(items) => Value::Array(items.iter().map(|item| json_value(item, texts)).collect::<Result<_, _>>()?),
+        DraftJson::Object(members) => {
+            Value::Object(members.iter().map(|(key, value)| Ok((key.clone(), json_value(value, texts)?))).collect::<Result<_, Problem>>()?)
+        }
+    })
+}

@@ -1,0 +1,277 @@
+//! One request from decision to answer.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tacit_model::{Code, EnvironmentName, HttpStep, Place, Problem, RequestPath, Target, Timestamp, limits};
+use tacit_template::Scope;
+use tacit_vault::{Caller, HttpTemplate, Intents, Outcome, RecordedUse, SecretSlot, UseRequest, Using, Vault};
+
+use crate::{
+    Answer,
+    inject::{inject, scan_set},
+    render::{Draft, Fragment},
+    wire::{Blocked, Connection, Naming, PoolKey, ReadLimits, ResponseRule, Scrubbed, Wire, WireError},
+};
+
+/// The broker. Cheap to clone.
+#[derive(Clone)]
+pub struct Broker {
+    vault: Vault,
+    wire: Wire,
+}
+
+/// A request to be sent.
+pub struct SendRequest<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// On whose authority.
+    pub using: Using<'a>,
+    /// In which environment.
+    pub environment: &'a EnvironmentName,
+    /// The step as written: limits, redirects, fields.
+    pub step: &'a HttpStep,
+    /// The step, compiled.
+    pub template: &'a HttpTemplate,
+    /// The data for its templates.
+    pub scope: &'a dyn Scope,
+}
+
+/// What came of one hop.
+enum Hop {
+    Answered(Scrubbed),
+    Redirected { status: u16, location: String },
+}
+
+impl Broker {
+    /// A broker over a vault and a wire.
+    pub fn new(vault: Vault, wire: Wire) -> Self {
+        Self { vault, wire }
+    }
+
+    /// Sends a request with its secrets in place, and gives back what may be seen of the answer.
+    ///
+    /// # Errors
+    /// Refusals in the contract's order, then what the wire meets. Every refusal and every outcome is on the record.
+    pub async fn send(&self, request: SendRequest<'_>) -> Result<Answer, Problem> {
+        let mut draft = Draft::render(request.template, request.scope)?;
+        let mut template = request.template.clone();
+        let deadline = Instant::now() + Duration::from_secs(request.step.timeout_secs());
+        let mut hops_left = request.step.redirects;
+        let mut is_first = true;
+        loop {
+            let hop = self.hop(&request, &template, &draft, deadline, hops_left > 0).await;
+            let hop = if is_first { hop } else { hop.map_err(|problem| refused_hop(problem, &draft.target)) };
+            match hop? {
+                Hop::Answered(scrubbed) => return Ok(Answer::new(scrubbed, request.step.fields.as_deref())),
+                Hop::Redirected { status, location } => {
+                    follow(&mut template, &mut draft, status, &location)?;
+                    hops_left -= 1;
+                    is_first = false;
+                }
+            }
+        }
+    }
+
+    async fn hop(&self, request: &SendRequest<'_>, template: &HttpTemplate, draft: &Draft, deadline: Instant, may_follow: bool) -> Result<Hop, Problem> {
+        let started = Instant::now();
+        let slots: Vec<SecretSlot> = template.slots.iter().map(|slot| SecretSlot { name: slot.name.clone(), place: slot.place.clone() }).collect();
+        let use_request = UseRequest {
+            caller: request.caller,
+            using: request.using,
+            environment: request.environment,
+            target: &draft.target,
+            method: &draft.method,
+            path: draft.path.path(),
+            slots: &slots,
+            foreign_credential: template.foreign_credential,
+        };
+        let prepared = self.vault.prepare_use(&use_request).await?;
+        let naming = if prepared.is_named { Naming::Named } else { Naming::NotNamed };
+        let pool_key = PoolKey(prepared.pool_key);
+        // The flush of the intent and the way to the upstream do not need each other; both must be done before a value
+        // is opened.
+        let (recorded, connected) = tokio::join!(
+            self.vault.record_use(prepared, &use_request),
+            self.wire.connect(pool_key, &draft.target, naming, remaining(deadline)),
+        );
+        let recorded = recorded?;
+        let connection = match connected {
+            Ok(connection) => connection,
+            Err(error) => {
+                let problem = wire_problem(&error, &draft.target);
+                let outcome = Outcome { code: Some(problem.code), duration_us: Some(micros(started)), ..Outcome::default() };
+                self.vault.abandon_use(recorded, &outcome, now());
+                return Err(problem);
+            }
+        };
+        let mut outcome = Outcome { address: Some(connection.address().ip()), ..Outcome::default() };
+        let (intents, hop) = self.exchange(recorded, template, draft, connection, deadline, may_follow, &mut outcome).await?;
+        outcome.duration_us = Some(micros(started));
+        outcome.code = hop.as_ref().err().map(|problem| problem.code);
+        self.vault.finish_use(&intents, &outcome, now());
+        hop
+    }
+
+    /// Opens, sends and reads. The outer error means that no value was opened.
+    #[expect(clippy::too_many_arguments, reason = "one call site; the parts belong to one request")]
+    async fn exchange(
+        &self,
+        recorded: RecordedUse,
+        template: &HttpTemplate,
+        draft: &Draft,
+        connection: Connection,
+        deadline: Instant,
+        may_follow: bool,
+        outcome: &mut Outcome,
+    ) -> Result<(Intents, Result<Hop, Problem>), Problem> {
+        let mut rule = recorded.response();
+        let opened = self.vault.open_use(recorded).await?;
+        let injected = match inject(template, draft, &opened) {
+            Ok(injected) => injected,
+            Err(problem) => return Ok((opened.intents, Err(problem))),
+        };
+        if injected.unscrubbable {
+            rule = rule.max(ResponseRule::StatusOnly);
+        }
+        // The index is built while the upstream works on its answer.
+        let rendered = injected.rendered;
+        let (received, scan) = tokio::join!(connection.send(injected.request, remaining(deadline)), async { scan_set(&opened, &rendered) });
+        drop(rendered);
+        let intents = opened.intents;
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => return Ok((intents, Err(wire_problem(&error, &draft.target)))),
+        };
+        outcome.status = Some(received.status());
+        outcome.address = Some(received.address().ip());
+        if may_follow
+            && matches!(received.status(), 301 | 302 | 303 | 307 | 308)
+            && let Some(location) = received.redirect_location()
+        {
+            return Ok((intents, Ok(Hop::Redirected { status: received.status(), location })));
+        }
+        let limits = ReadLimits { body_bytes_max: limits::RESPONSE_BODY_BYTES_MAX as u64, timeout: remaining(deadline) };
+        match received.read(&scan, rule, limits).await {
+            Ok(scrubbed) => {
+                outcome.body_bytes = Some(scrubbed.body.len() as u64);
+                outcome.findings = Some(scrubbed.findings.total());
+                metrics::counter!("tacit_broker_findings_total").increment(scrubbed.findings.total());
+                Ok((intents, Ok(Hop::Answered(scrubbed))))
+            }
+            Err(error) => Ok((intents, Err(wire_problem(&error, &draft.target)))),
+        }
+    }
+}
+
+/// Turns the draft towards where a redirect points. The next hop is judged as a request of its own.
+fn follow(template: &mut HttpTemplate, draft: &mut Draft, status: u16, location: &str) -> Result<(), Problem> {
+    let refused = |why: &str| {
+        Problem::new(Code::RedirectRefused, format!("{} redirected {why}", draft.target)).suggest("request the final address yourself, with a destination for it")
+    };
+    let base = format!("{}{}", draft.target, draft.path.path());
+    let joined = url::Url::parse(&base).and_then(|base| base.join(location)).map_err(|_| refused("to something that is not a URL"))?;
+    let (target, path): (Target, RequestPath) = Target::parse_url(joined.as_str()).map_err(|_| refused("to a URL that cannot be read one way only"))?;
+    if draft.target.scheme() == tacit_model::Scheme::Https && target.scheme() != tacit_model::Scheme::Https {
+        return Err(refused("from https to http"));
+    }
+    let becomes_get = status == 303 || (matches!(status, 301 | 302) && draft.method == "POST");
+    if becomes_get {
+        draft.method = "GET".to_owned();
+        draft.body = None;
+    } else if draft.body.is_some() && target != draft.target {
+        return Err(refused("a request with a body to another origin"));
+    }
+    // What stood in the old URL or body is not carried over; what stood in headers is judged for the new target.
+    let stays = |place: &Place| match place {
+        Place::Path | Place::Query(_) => false,
+        Place::Json(_) | Place::Form(_) => draft.body.is_some(),
+        Place::Auth | Place::Header(_) | Place::Signature => true,
+    };
+    let kept: Vec<usize> = (0..template.slots.len()).filter(|at| stays(&template.slots[*at].place)).collect();
+    let renumber = |slot: usize| kept.iter().position(|at| *at == slot).ok_or_else(|| Problem::internal("a slot was lost"));
+    for (_, fragments) in &mut draft.headers {
+        for fragment in fragments {
+            if let Fragment::Secret(slot) = fragment {
+                *slot = renumber(*slot)?;
+            }
+        }
+    }
+    if draft.body.is_some() && kept.len() != template.slots.len() {
+        // A body that is sent again keeps its slots; renumbering them is not worth the code for what nobody does.
+        return Err(refused("a request with a secret in its URL and a body"));
+    }
+    if target != draft.target {
+        // Another origin gets nothing that was meant for the first one, least of all somebody's own credential.
+        draft.headers.retain(|(name, fragments)| {
+            let has_secret = fragments.iter().any(|fragment| matches!(fragment, Fragment::Secret(_)));
+            has_secret || ["accept", "accept-language", "user-agent"].iter().any(|plain| name.eq_ignore_ascii_case(plain))
+        });
+        template.foreign_credential = false;
+    }
+    template.slots = kept.iter().map(|at| template.slots[*at].clone()).collect();
+    let query = path.query().map(|query| format!("?{query}")).unwrap_or_default();
+    draft.path_and_query = vec![Fragment::Text(format!("{}{query}", path.path()))];
+    draft.target = target;
+    draft.path = path;
+    Ok(())
+}
+
+/// A hop that is refused is a redirect that is refused: the step's own request was fine.
+fn refused_hop(problem: Problem, target: &Target) -> Problem {
+    match problem.code {
+        Code::DestinationNotAllowed | Code::DestinationRequired | Code::PlacementNotAllowed | Code::AddressBlocked | Code::ForeignCredential => {
+            let mut refused = Problem::new(Code::RedirectRefused, format!("the answer redirects to {target}, where this request may not go ({})", problem.code));
+            refused.suggestion = problem.suggestion;
+            refused.destination = problem.destination;
+            refused
+        }
+        _ => problem,
+    }
+}
+
+fn wire_problem(error: &WireError, target: &Target) -> Problem {
+    let problem = |code, what: &str| Problem::new(code, format!("{target} {what}"));
+    match error {
+        WireError::AddressBlocked(blocked) => address_blocked(*blocked, target),
+        WireError::ResolveFailed => problem(Code::UpstreamFailed, "has a host name that does not resolve").suggest("check the host's spelling and the server's resolver"),
+        WireError::ConnectFailed => problem(Code::UpstreamFailed, "did not take the connection").suggest("check that the service is up and the port is right"),
+        WireError::TlsFailed(_) => problem(Code::UpstreamFailed, "has a TLS certificate that does not verify, or speaks no TLS 1.2 or newer")
+            .suggest("if the service uses a private certificate authority, start the server with --upstream-ca FILE"),
+        WireError::RequestRefused(_) => {
+            Problem::invalid("headers", "do not fit the limits of a request: at most 8 KiB each and 16 KiB together").suggest("send less in headers")
+        }
+        WireError::UpstreamFailed => problem(Code::UpstreamFailed, "broke the connection or answered with something that is not proper HTTP"),
+        WireError::Timeout(_) => problem(Code::UpstreamTimeout, "took too long").suggest("raise the step's `timeout_secs`, or ask the service for less"),
+        WireError::Unscannable => problem(Code::ResponseUnscannable, "answered in an encoding that cannot be scanned for secrets, so the answer is withheld")
+            .suggest("ask the service for gzip, deflate, br, zstd or no encoding"),
+        WireError::TooLarge => problem(Code::ResponseUnscannable, "answered with more than may be read, so the answer is withheld").suggest("ask the service for less"),
+    }
+}
+
+fn address_blocked(blocked: Blocked, target: &Target) -> Problem {
+    let what = match blocked {
+        Blocked::OwnListener => "is Tacit itself, which the broker never calls",
+        Blocked::Metadata => "is a cloud metadata service, which is never called",
+        Blocked::PlainHttp => "is plain http towards a public address",
+        _ => "resolves to a loopback, private or reserved address",
+    };
+    let hint = match blocked {
+        Blocked::OwnListener | Blocked::Metadata => "there is no switch for this",
+        Blocked::PlainHttp => "use https",
+        _ => "if it should be reachable, give a secret a destination that names it and start the server with --allow-private CIDR (a server that listens on loopback reaches loopback addresses that a destination names with their port)",
+    };
+    Problem::new(Code::AddressBlocked, format!("{target} {what}")).suggest(hint)
+}
+
+fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn micros(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

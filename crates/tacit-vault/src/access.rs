@@ -1,0 +1,264 @@
+//! Who is calling, and what their workspace looks like right now.
+//!
+//! A [`View`] is a workspace at one revision. It fills lazily and is thrown away whole when the revision moves, so that
+//! there is nothing to invalidate. It holds ciphertext and policy, never values. It may even be out of date: whatever is
+//! decided on it becomes real only through a write that is conditional on its revision.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tacit_audit::{Actor, ActorKind};
+use tacit_crypto::token::TokenHash;
+use tacit_model::{
+    Code, EnvironmentId, EnvironmentName, Host, Problem, Right, Rights, Role, SecretId, SecretName, Timestamp, WorkspaceName,
+    destination::HostPattern, limits,
+};
+use tacit_store::{
+    principals::TokenOwner,
+    secrets::{Secret, Value, Version},
+    workspaces::{Environment, Workspace},
+};
+
+use crate::{Stop, Vault};
+
+/// Who asks, for which workspace, and when. Made at the edge, once for each request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The workspace that is asked for.
+    pub workspace: WorkspaceName,
+    /// The hash of the token that was presented.
+    pub token: TokenHash,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// The request's id, for the record.
+    pub request_id: [u8; 16],
+}
+
+/// A person or a machine in one workspace.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// As the record names it.
+    pub actor: Actor,
+    /// The role it has here.
+    pub role: Role,
+    /// What it may do here.
+    pub rights: Rights,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Principal {
+    /// Whether the principal holds a right.
+    pub fn has(&self, right: Right) -> bool {
+        self.rights.has(right)
+    }
+}
+
+/// A secret as it is at one revision, with the state of its values.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) secret: Secret,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Snapshot {
+    pub(crate) fn value(&self, environment: EnvironmentId) -> Option<&Value> {
+        self.values.iter().find(|value| value.environment == environment)
+    }
+}
+
+/// Entries a view keeps of each kind; with more, the rest is read each time.
+const ENTRIES_MAX: usize = 8192;
+
+struct Cache<K, V>(RwLock<HashMap<K, V>>);
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+    fn find<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn keep(&self, key: K, value: V) {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() < ENTRIES_MAX {
+            entries.insert(key, value);
+        }
+    }
+}
+
+/// A workspace at one revision.
+pub(crate) struct View {
+    pub(crate) workspace: Workspace,
+    pub(crate) revision: i64,
+    pub(crate) environments: Vec<Environment>,
+    principals: Cache<TokenHash, Arc<Principal>>,
+    secrets: Cache<String, Arc<Snapshot>>,
+    versions: Cache<(SecretId, EnvironmentId), Arc<Vec<Version>>>,
+    hosts: Cache<Host, Arc<Vec<Arc<Snapshot>>>>,
+}
+
+/// A caller in their workspace: the ground on which a use case decides.
+#[derive(Clone)]
+pub(crate) struct Access {
+    pub(crate) view: Arc<View>,
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) now: Timestamp,
+    pub(crate) request_id: [u8; 16],
+}
+
+impl Access {
+    /// An environment of the workspace.
+    pub(crate) fn environment(&self, name: &EnvironmentName) -> Result<&Environment, Problem> {
+        self.view.environments.iter().find(|environment| environment.name == *name).ok_or_else(|| {
+            let known = self.view.environments.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", ");
+            Problem::not_found("environment").suggest(format!("this workspace has {known}"))
+        })
+    }
+
+    pub(crate) fn environment_named(&self, id: EnvironmentId) -> Option<&Environment> {
+        self.view.environments.iter().find(|environment| environment.id == id)
+    }
+}
+
+impl Vault {
+    /// Who a token belongs to in the workspace that is asked for.
+    ///
+    /// Unknown, foreign and expired tokens are one answer; a workspace that is not there and one that the caller is
+    /// not a member of are another one.
+    pub(crate) async fn access(&self, caller: &Caller) -> Result<Access, Problem> {
+        let view = self.view(&caller.workspace).await?;
+        let Some(view) = view else {
+            self.token_owner(caller.token, caller.now).await?;
+            return Err(Problem::not_found("workspace"));
+        };
+        let principal = match view.principals.find(&caller.token) {
+            Some(principal) => principal,
+            None => {
+                let principal = Arc::new(self.principal(&view, caller).await?);
+                view.principals.keep(caller.token, Arc::clone(&principal));
+                principal
+            }
+        };
+        if principal.expires_at.is_some_and(|end| end <= caller.now) {
+            return Err(unauthenticated());
+        }
+        Ok(Access { view, principal, now: caller.now, request_id: caller.request_id })
+    }
+
+    /// The workspace at its revision of this moment; `None` if there is no such workspace.
+    pub(crate) async fn view(&self, name: &WorkspaceName) -> Result<Option<Arc<View>>, Problem> {
+        let known = self.0.views.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some(view) = known
+            && self.0.store.revision(view.workspace.id).await.map_err(Problem::internal)? == view.revision
+        {
+            return Ok(Some(view));
+        }
+        let Some(workspace) = self.0.store.workspace(name).await.map_err(Problem::internal)? else { return Ok(None) };
+        // The revision first: what is read after it may be newer than it says, and then the conditional write fails.
+        let revision = self.0.store.revision(workspace.id).await.map_err(Problem::internal)?;
+        let environments = self.0.store.environments(workspace.id).await.map_err(Problem::internal)?;
+        let view = Arc::new(View {
+            workspace,
+            revision,
+            environments,
+            principals: Cache::default(),
+            secrets: Cache::default(),
+            versions: Cache::default(),
+            hosts: Cache::default(),
+        });
+        self.0.views.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::clone(&view));
+        Ok(Some(view))
+    }
+
+    pub(crate) async fn token_owner(&self, hash: TokenHash, now: Timestamp) -> Result<(TokenOwner, Option<Timestamp>), Problem> {
+        let token = self.0.store.token(hash.as_bytes()).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
+        if token.expires_at.is_some_and(|end| end <= now) {
+            return Err(unauthenticated());
+        }
+        Ok((token.owner, token.expires_at))
+    }
+
+    async fn principal(&self, view: &View, caller: &Caller) -> Result<Principal, Problem> {
+        let (owner, expires_at) = self.token_owner(caller.token, caller.now).await?;
+        let not_here = || Problem::not_found("workspace");
+        match owner {
+            TokenOwner::User(user) => {
+                let member = self.0.store.member(view.workspace.id, user).await.map_err(Problem::internal)?.ok_or_else(not_here)?;
+                let actor = Actor::new(ActorKind::User, *user.as_bytes(), member.name.as_str());
+                Ok(Principal { actor, role: member.role, rights: member.role.rights(), expires_at })
+            }
+            TokenOwner::ServiceAccount(workspace, id) => {
+                if workspace != view.workspace.id {
+                    return Err(not_here());
+                }
+                let account = self.0.store.service_account(workspace, id).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
+                let actor = Actor::new(ActorKind::ServiceAccount, *id.as_bytes(), account.name.as_str());
+                Ok(Principal { actor, role: account.role, rights: account.role.rights(), expires_at })
+            }
+        }
+    }
+
+    /// A secret that is there (deleted ones count as gone).
+    pub(crate) async fn snapshot(&self, view: &View, name: &SecretName) -> Result<Arc<Snapshot>, Stop> {
+        let snapshot = self.snapshot_or_deleted(view, &name.key()).await?;
+        match snapshot {
+            Some(snapshot) if snapshot.secret.deleted_at.is_none() => Ok(snapshot),
+            _ => Err(Problem::not_found("secret").into()),
+        }
+    }
+
+    pub(crate) async fn snapshot_or_deleted(&self, view: &View, key: &str) -> Result<Option<Arc<Snapshot>>, Stop> {
+        if let Some(snapshot) = view.secrets.find(key) {
+            return Ok(Some(snapshot));
+        }
+        let Some(secret) = self.0.store.secret(view.workspace.id, key).await? else { return Ok(None) };
+        let snapshot = Arc::new(self.with_values(view, secret).await?);
+        view.secrets.keep(key.to_owned(), Arc::clone(&snapshot));
+        Ok(Some(snapshot))
+    }
+
+    pub(crate) async fn with_values(&self, view: &View, secret: Secret) -> Result<Snapshot, Stop> {
+        let values = self.0.store.values(view.workspace.id, secret.id).await?;
+        Ok(Snapshot { secret, values })
+    }
+
+    /// The kept versions of a value, newest first, sealed.
+    pub(crate) async fn sealed_versions(&self, view: &View, secret: SecretId, environment: EnvironmentId) -> Result<Arc<Vec<Version>>, Stop> {
+        if let Some(versions) = view.versions.find(&(secret, environment)) {
+            return Ok(versions);
+        }
+        let versions = Arc::new(self.0.store.versions(view.workspace.id, secret, environment).await?);
+        view.versions.keep((secret, environment), Arc::clone(&versions));
+        Ok(versions)
+    }
+
+    /// The secrets bound to a host, one more than may be scanned for at most.
+    pub(crate) async fn bound_to(&self, view: &View, host: &Host) -> Result<Arc<Vec<Arc<Snapshot>>>, Stop> {
+        if let Some(bound) = view.hosts.find(host) {
+            return Ok(bound);
+        }
+        let keys = HostPattern::index_keys_for(host);
+        let mut bound = Vec::new();
+        for secret in self.0.store.secrets_at_host(view.workspace.id, &keys, limits::SCANNED_SECRETS_MAX + 1).await? {
+            bound.push(Arc::new(self.with_values(view, secret).await?));
+        }
+        let bound = Arc::new(bound);
+        view.hosts.keep(host.clone(), Arc::clone(&bound));
+        Ok(bound)
+    }
+}
+
+pub(crate) fn unauthenticated() -> Problem {
+    Problem::new(Code::Unauthenticated, "no valid token was presented")
+        .suggest("send `Authorization: Bearer tct_…` with a token that has not ended, or run `tacit login`")
+}

@@ -1,0 +1,246 @@
+//! Who may do what: pure functions over a principal and a snapshot, and the proofs they make.
+//!
+//! A proof ([`Authorized`]) has a private constructor and can be made only here. It is bound to one secret, one
+//! environment and the revision it was decided on, is consumed when it is used, and is worth nothing until its intent is
+//! on the record (see `decrypt`).
+//!
+//! Order of checks: right, then visibility and state, then destination, then place. The address is the broker's.
+
+use std::marker::PhantomData;
+
+use tacit_model::{
+    Code, Destination, EnvironmentId, EnvironmentName, Place, Problem, Right, Rights, SecretId, SecretName, Target, Visibility,
+    destination::ResponseRule,
+};
+
+use crate::access::Snapshot;
+
+/// What a proof is for.
+pub(crate) trait Verb {}
+/// Showing a value to the caller.
+pub(crate) enum Reveal {}
+/// Putting a value into one request.
+pub(crate) enum Use {}
+/// Knowing a value only to take it out of an answer.
+pub(crate) enum Scan {}
+/// Turning ciphertext into ciphertext.
+pub(crate) enum Reseal {}
+impl Verb for Reveal {}
+impl Verb for Use {}
+impl Verb for Scan {}
+impl Verb for Reseal {}
+
+/// The proof that one thing may be done with one secret in one environment, as decided at one revision.
+pub(crate) struct Authorized<V: Verb> {
+    secret: SecretId,
+    environment: EnvironmentId,
+    revision: i64,
+    _verb: PhantomData<V>,
+}
+
+impl<V: Verb> Authorized<V> {
+    fn new(snapshot: &Snapshot, environment: EnvironmentId, revision: i64) -> Self {
+        Self { secret: snapshot.secret.id, environment, revision, _verb: PhantomData }
+    }
+
+    pub(crate) fn secret(&self) -> SecretId {
+        self.secret
+    }
+
+    pub(crate) fn environment(&self) -> EnvironmentId {
+        self.environment
+    }
+
+    pub(crate) fn revision(&self) -> i64 {
+        self.revision
+    }
+}
+
+/// A right, or the sentence that it is missing.
+pub(crate) fn require(rights: Rights, right: Right) -> Result<(), Problem> {
+    if rights.has(right) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Forbidden, format!("this needs the right `{right}`, which you do not hold here"))
+        .suggest("ask an owner or admin of the workspace for a role that has it"))
+}
+
+/// Whether a value may be shown.
+pub(crate) fn reveal(
+    rights: Rights,
+    snapshot: &Snapshot,
+    environment: EnvironmentId,
+    revision: i64,
+) -> Result<Authorized<Reveal>, Problem> {
+    require(rights, Right::SecretReveal)?;
+    if snapshot.secret.visibility == Visibility::Restricted {
+        return Err(Problem::new(Code::RestrictedSecret, format!("`{}` is restricted: nobody may ever read it back", snapshot.secret.name))
+            .suggest("use it by name where it is needed; to replace the value, rotate it"));
+    }
+    check_has_value(snapshot, environment)?;
+    Ok(Authorized::new(snapshot, environment, revision))
+}
+
+/// What a secret would be used for.
+pub(crate) struct Purpose<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) place: &'a Place,
+    pub(crate) environment: EnvironmentId,
+    pub(crate) environment_name: &'a EnvironmentName,
+}
+
+/// On whose authority a secret would be used.
+#[derive(Clone, Copy)]
+pub(crate) enum Authority<'a> {
+    /// The caller's own.
+    Rights(Rights),
+    /// A published automation's grant; the origin it is pinned to, for a secret without destinations.
+    Grant { pinned: Option<&'a str> },
+    /// A published automation that has no grant for this secret.
+    NoGrant,
+}
+
+/// What a permitted use comes with.
+pub(crate) struct Permitted<'a> {
+    pub(crate) proof: Authorized<Use>,
+    /// The destination that allows it; none for a secret that has none.
+    pub(crate) destination: Option<&'a Destination>,
+    pub(crate) response: ResponseRule,
+    pub(crate) echoes: bool,
+}
+
+/// Whether a value may be put into a request.
+pub(crate) fn use_in_request<'a>(
+    authority: Authority<'_>,
+    snapshot: &'a Snapshot,
+    purpose: &Purpose<'a>,
+    revision: i64,
+) -> Result<Permitted<'a>, Problem> {
+    match authority {
+        Authority::Rights(rights) => require(rights, Right::SecretUse)?,
+        Authority::Grant { .. } => {}
+        Authority::NoGrant => {
+            return Err(Problem::new(Code::Forbidden, format!("this automation was not published with `{}`", snapshot.secret.name))
+                .suggest("publish it again as someone who may use the secret"));
+        }
+    }
+    check_is_on(snapshot, purpose.environment)?;
+    check_has_value(snapshot, purpose.environment)?;
+    let proof = || Authorized::new(snapshot, purpose.environment, revision);
+    if snapshot.secret.destinations.is_empty() {
+        let may_look = match authority {
+            Authority::Rights(rights) => rights.has(Right::SecretReveal),
+            Authority::Grant { pinned } => pinned.is_some_and(|origin| origin == purpose.target.to_string()),
+            Authority::NoGrant => false,
+        };
+        if snapshot.secret.visibility == Visibility::Restricted || !may_look {
+            return Err(destination_required(snapshot, purpose));
+        }
+        return Ok(Permitted { proof: proof(), destination: None, response: ResponseRule::Scrub, echoes: true });
+    }
+    let matching: Vec<&Destination> =
+        snapshot.secret.destinations.matching(purpose.target, purpose.method, purpose.path, purpose.environment_name).collect();
+    if matching.is_empty() {
+        return Err(destination_not_allowed(snapshot, purpose));
+    }
+    let placed: Vec<&Destination> = matching.iter().copied().filter(|d| d.places.contains(purpose.place)).collect();
+    let Some(first) = placed.first() else {
+        return Err(placement_not_allowed(snapshot, purpose, matching[0]));
+    };
+    // Where several destinations allow the same request, the strictest word about the answer counts.
+    let response = placed.iter().map(|d| d.response).max().unwrap_or(ResponseRule::Scrub);
+    Ok(Permitted { proof: proof(), destination: Some(first), response, echoes: placed.iter().any(|d| d.echoes) })
+}
+
+/// A value that may come back in an answer may be known in order to take it out. Nobody sees it by this.
+pub(crate) fn scan(snapshot: &Snapshot, environment: EnvironmentId, revision: i64) -> Authorized<Scan> {
+    Authorized::new(snapshot, environment, revision)
+}
+
+/// Whether the kept versions may be sealed anew under another policy.
+pub(crate) fn reseal_for_policy(
+    rights: Rights,
+    snapshot: &Snapshot,
+    environment: EnvironmentId,
+    revision: i64,
+) -> Result<Authorized<Reseal>, Problem> {
+    require(rights, Right::SecretPolicy)?;
+    Ok(Authorized::new(snapshot, environment, revision))
+}
+
+/// Whether an earlier version may be sealed anew as the next one.
+pub(crate) fn reseal_for_rollback(
+    rights: Rights,
+    snapshot: &Snapshot,
+    environment: EnvironmentId,
+    revision: i64,
+) -> Result<Authorized<Reseal>, Problem> {
+    require(rights, Right::SecretWrite)?;
+    Ok(Authorized::new(snapshot, environment, revision))
+}
+
+fn check_is_on(snapshot: &Snapshot, environment: EnvironmentId) -> Result<(), Problem> {
+    let name = &snapshot.secret.name;
+    if snapshot.secret.deleted_at.is_some() {
+        return Err(Problem::new(Code::SecretDisabled, format!("`{name}` was deleted")).suggest("an owner or admin can restore it within its deletion window"));
+    }
+    if snapshot.secret.disabled || snapshot.value(environment).is_some_and(|value| value.disabled) {
+        return Err(Problem::new(Code::SecretDisabled, format!("`{name}` is disabled"))
+            .suggest(format!("someone who may write secrets can enable it: tacit secrets enable {}", quoted(name))));
+    }
+    Ok(())
+}
+
+fn check_has_value(snapshot: &Snapshot, environment: EnvironmentId) -> Result<(), Problem> {
+    if snapshot.value(environment).is_some() {
+        return Ok(());
+    }
+    let name = &snapshot.secret.name;
+    Err(Problem::new(Code::NoValueInEnvironment, format!("`{name}` has no value in this environment"))
+        .suggest(format!("set one: tacit secrets set {} --env ENVIRONMENT", quoted(name))))
+}
+
+/// A name as it is written on a command line.
+pub(crate) fn quoted(name: &SecretName) -> String {
+    if name.is_identifier() { name.to_string() } else { format!("\"{name}\"") }
+}
+
+fn aimed(problem: Problem, snapshot: &Snapshot, purpose: &Purpose<'_>) -> Problem {
+    let destination = Destination::for_target(purpose.target, purpose.place.clone());
+    let json = serde_json::to_string(&destination).unwrap_or_default();
+    let mut problem = problem.suggest(format!(
+        "if it should go there, someone who may aim it can add this destination: {json} (tacit secrets policy {} --to {})",
+        quoted(&snapshot.secret.name),
+        purpose.target
+    ));
+    problem.destination = Some(Box::new(destination));
+    problem
+}
+
+fn destination_required(snapshot: &Snapshot, purpose: &Purpose<'_>) -> Problem {
+    let name = &snapshot.secret.name;
+    let detail = format!("`{name}` has no destination, so it cannot be sent to {}", purpose.target);
+    aimed(Problem::new(Code::DestinationRequired, detail), snapshot, purpose)
+}
+
+fn destination_not_allowed(snapshot: &Snapshot, purpose: &Purpose<'_>) -> Problem {
+    let name = &snapshot.secret.name;
+    let same_origin = snapshot.secret.destinations.0.iter().any(|d| d.matches_origin(purpose.target));
+    let what = if same_origin {
+        format!("`{name}` may go to {}, but not with this method, path or environment", purpose.target)
+    } else {
+        format!("`{name}` may not go to {}", purpose.target)
+    };
+    aimed(Problem::new(Code::DestinationNotAllowed, what), snapshot, purpose)
+}
+
+fn placement_not_allowed(snapshot: &Snapshot, purpose: &Purpose<'_>, destination: &Destination) -> Problem {
+    let allowed = destination.places.iter().map(Place::to_string).collect::<Vec<_>>().join(", ");
+    Problem::new(
+        Code::PlacementNotAllowed,
+        format!("`{}` may not stand in `{}` of a request to {}; there it may stand in: {allowed}", snapshot.secret.name, purpose.place, purpose.target),
+    )
+    .suggest("move the reference, or have someone who may aim the secret add the place to its destination")
+}

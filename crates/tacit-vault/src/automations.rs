@@ -1,0 +1,301 @@
+//! Automations: publish, show, delete.
+//!
+//! Publishing compiles the definition, checks that everything it references exists and that the publisher may use each
+//! secret, and writes the automation's own grants, bound to the hash of exactly this content.
+
+use std::collections::BTreeSet;
+
+use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
+use tacit_model::{
+    Automation, AutomationId, Code, EnvironmentName, Issue, Problem, Right, SecretName, Target, Timestamp, Visibility, limits,
+};
+use tacit_store::automations as rows;
+use tacit_template::Reference;
+
+use crate::{
+    Caller, HttpTemplate, Stop, Vault,
+    access::{Access, Snapshot},
+    authorize::require,
+    new_id, settle, settle_change,
+};
+
+/// What publishing did, or would do.
+#[derive(Clone, Debug)]
+pub struct PublishedAutomation {
+    /// The name.
+    pub name: SecretName,
+    /// Where it is published.
+    pub environment: EnvironmentName,
+    /// SHA-256 of the definition.
+    pub hash: [u8; 32],
+    /// The secrets it references.
+    pub secrets: Vec<String>,
+    /// The variables it references.
+    pub variables: Vec<String>,
+    /// Whether the automation is new.
+    pub created: bool,
+    /// What the publisher should know.
+    pub warnings: Vec<String>,
+}
+
+/// An automation in a list.
+#[derive(Clone, Debug)]
+pub struct AutomationListed {
+    /// The name.
+    pub name: SecretName,
+    /// Free text.
+    pub description: String,
+    /// Where it is published.
+    pub environments: Vec<EnvironmentName>,
+    /// When it was last published.
+    pub published_at: Timestamp,
+}
+
+fn object(id: AutomationId, name: &SecretName) -> Object {
+    Object::new(ObjectKind::Automation, *id.as_bytes(), name.as_str())
+}
+
+/// A definition whose steps compiled.
+struct Compiled {
+    steps: Vec<HttpTemplate>,
+    secrets: BTreeSet<String>,
+    variables: BTreeSet<String>,
+}
+
+fn compile(definition: &Automation) -> Result<Compiled, Problem> {
+    let issues = definition.issues();
+    if !issues.is_empty() {
+        return Err(Problem::invalid_fields(issues));
+    }
+    let mut compiled = Compiled { steps: Vec::new(), secrets: BTreeSet::new(), variables: BTreeSet::new() };
+    for (at, step) in definition.steps.iter().enumerate() {
+        let template = HttpTemplate::compile(&step.http, &format!("steps[{at}].http."))?;
+        compiled.secrets.extend(template.slots.iter().map(|slot| slot.name.to_string()));
+        for reference in template.data_references() {
+            match reference {
+                Reference::Var(name) => {
+                    compiled.variables.insert(name.clone());
+                }
+                Reference::Step { id, .. } if !definition.steps[..at].iter().any(|earlier| earlier.id == *id) => {
+                    return Err(unknown(format!("steps[{at}].http"), format!("references the step `{id}`, which does not come before it"))
+                        .suggest("reference an earlier step by its id"));
+                }
+                _ => {}
+            }
+        }
+        compiled.steps.push(template);
+    }
+    Ok(compiled)
+}
+
+fn unknown(field: impl Into<String>, message: String) -> Problem {
+    let field = field.into();
+    let mut problem = Problem::new(Code::UnknownReference, format!("`{field}` {message}"));
+    problem.issues = vec![Issue::new(field, message)];
+    problem
+}
+
+impl Vault {
+    /// Publishes a definition in the first environment that is not protected; with `dry_run` only checks it.
+    ///
+    /// # Errors
+    /// `forbidden`, `validation_failed`, `placement_not_allowed`, `unknown_reference`.
+    pub async fn publish_automation(&self, caller: &Caller, definition: &Automation, dry_run: bool) -> Result<PublishedAutomation, Problem> {
+        let compiled = compile(definition)?;
+        settle_change!(self, caller, |access| self.publish_once(&access, definition, &compiled, dry_run))
+    }
+
+    async fn publish_once(&self, access: &Access, definition: &Automation, compiled: &Compiled, dry_run: bool) -> Result<PublishedAutomation, Stop> {
+        let workspace = access.view.workspace.id;
+        let found = self.0.store.automation(workspace, &definition.name.key()).await?;
+        let created = found.is_none();
+        let automation =
+            found.unwrap_or_else(|| rows::Automation { id: new_id!(AutomationId, access.now), name: definition.name.clone(), created_at: access.now });
+        let refuse = |problem| self.refuse(access, Verb::AutomationPublish, object(automation.id, &definition.name), problem);
+        if let Err(problem) = require(access.principal.rights, Right::AutomationWrite) {
+            return Err(refuse(problem).await);
+        }
+        let secrets = self.referenced_secrets(access, compiled).await?;
+        self.check_variables(access, compiled).await?;
+        if !secrets.is_empty()
+            && let Err(problem) = require(access.principal.rights, Right::SecretUse)
+        {
+            return Err(refuse(problem).await);
+        }
+        let Some(environment) = access.view.environments.iter().find(|environment| !environment.protected) else {
+            return Err(Problem::new(Code::ProtectedEnvironment, "every environment of this workspace is protected").suggest("add one that is not, to publish in").into());
+        };
+        let text = serde_json::to_string(definition).map_err(Problem::internal)?;
+        if text.len() > limits::DEFINITION_BYTES_MAX {
+            return Err(Problem::invalid("steps", format!("make a definition of more than {} bytes", limits::DEFINITION_BYTES_MAX)).into());
+        }
+        let hash = tacit_crypto::sha256(text.as_bytes());
+        let mut warnings = Vec::new();
+        let mut grants = Vec::new();
+        for snapshot in &secrets {
+            let pinned = pinned_origin(access, snapshot, compiled);
+            if snapshot.secret.destinations.is_empty() && pinned.is_none() {
+                warnings.push(format!("`{}` has no destination, so runs that use it will fail until it gets one", snapshot.secret.name));
+            }
+            if snapshot.value(environment.id).is_none() {
+                warnings.push(format!("`{}` has no value in `{}` yet", snapshot.secret.name, environment.name));
+            }
+            grants.push(rows::Grant { secret: snapshot.secret.id, hash, pinned, granted_by: access.principal.actor.to_string() });
+        }
+        let result = PublishedAutomation {
+            name: definition.name.clone(),
+            environment: environment.name.clone(),
+            hash,
+            secrets: secrets.iter().map(|snapshot| snapshot.secret.name.to_string()).collect(),
+            variables: compiled.variables.iter().cloned().collect(),
+            created,
+            warnings,
+        };
+        if dry_run {
+            return Ok(result);
+        }
+        let published = rows::Published {
+            environment: environment.id,
+            definition: text,
+            hash,
+            published_at: access.now,
+            published_by: access.principal.actor.to_string(),
+        };
+        let detail = Detail { definition_hash: Some(hash), ..Detail::default() };
+        let mut event = self.event(access, Verb::AutomationPublish, object(automation.id, &definition.name), Outcome::Succeeded, detail);
+        event.environment = Some(environment.name.clone());
+        let mut change = self.change(access).bump();
+        if created {
+            change = change.and(rows::insert(workspace, &automation));
+        }
+        change = change.and_all(rows::publish(workspace, automation.id, &published, &grants)).record(&event);
+        self.0.store.write(change).await?;
+        Ok(result)
+    }
+
+    async fn referenced_secrets(&self, access: &Access, compiled: &Compiled) -> Result<Vec<std::sync::Arc<Snapshot>>, Stop> {
+        let mut found: Vec<std::sync::Arc<Snapshot>> = Vec::new();
+        for name in &compiled.secrets {
+            let parsed: SecretName = name.parse().map_err(Problem::internal)?;
+            let snapshot = self.snapshot_or_deleted(&access.view, &parsed.key()).await?;
+            let Some(snapshot) = snapshot.filter(|snapshot| snapshot.secret.deleted_at.is_none()) else {
+                return Err(unknown_secret(&parsed).into());
+            };
+            // Names ignore case: two spellings are one secret and one grant.
+            if !found.iter().any(|other| other.secret.id == snapshot.secret.id) {
+                found.push(snapshot);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn check_variables(&self, access: &Access, compiled: &Compiled) -> Result<(), Stop> {
+        for name in &compiled.variables {
+            let known = match name.parse::<SecretName>() {
+                Ok(parsed) => self.0.store.variable(access.view.workspace.id, &parsed.key()).await?.is_some(),
+                Err(_) => false,
+            };
+            if !known {
+                return Err(unknown("steps", format!("reference the variable `{name}`, which is not there")).suggest("create it: tacit vars set").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// An automation's definition in an environment; in the first unprotected one if none is named.
+    ///
+    /// # Errors
+    /// `not_found`, `not_deployed`.
+    pub async fn show_automation(&self, caller: &Caller, name: &SecretName, environment: Option<&EnvironmentName>) -> Result<String, Problem> {
+        settle!(self, caller, |access| async {
+            let automation = self.automation(&access, name).await?;
+            let environment = match environment {
+                Some(name) => Some(access.environment(name)?),
+                None => access.view.environments.iter().find(|environment| !environment.protected),
+            };
+            let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+            let found = published.into_iter().find(|published| environment.is_some_and(|environment| environment.id == published.environment));
+            Ok(found.ok_or_else(|| not_deployed(name))?.definition)
+        })
+    }
+
+    /// Automations by name, and the key after which the next page begins.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn list_automations(&self, caller: &Caller, after: &str, limit: usize) -> Result<(Vec<AutomationListed>, Option<String>), Problem> {
+        settle!(self, caller, |access| self.list_automations_once(&access, after, limit))
+    }
+
+    async fn list_automations_once(&self, access: &Access, after: &str, limit: usize) -> Result<(Vec<AutomationListed>, Option<String>), Stop> {
+        require_list(access)?;
+        let found = self.0.store.automations(access.view.workspace.id, after, limit).await?;
+        let next = if found.len() == limit { found.last().map(|automation| automation.name.key()) } else { None };
+        let mut listed = Vec::with_capacity(found.len());
+        for automation in found {
+            let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+            let newest = published.iter().max_by_key(|published| published.published_at);
+            let definition: Option<Automation> = newest.and_then(|published| serde_json::from_str(&published.definition).ok());
+            listed.push(AutomationListed {
+                name: automation.name,
+                description: definition.map(|definition| definition.description).unwrap_or_default(),
+                environments: published.iter().filter_map(|p| Some(access.environment_named(p.environment)?.name.clone())).collect(),
+                published_at: newest.map_or(automation.created_at, |published| published.published_at),
+            });
+        }
+        Ok((listed, next))
+    }
+
+    /// Removes an automation everywhere.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`.
+    pub async fn delete_automation(&self, caller: &Caller, name: &SecretName) -> Result<(), Problem> {
+        settle_change!(self, caller, |access| async {
+            let automation = self.automation(&access, name).await?;
+            if let Err(problem) = require(access.principal.rights, Right::AutomationWrite) {
+                return Err(self.refuse(&access, Verb::AutomationDelete, object(automation.id, name), problem).await);
+            }
+            let event = self.event(&access, Verb::AutomationDelete, object(automation.id, name), Outcome::Succeeded, Detail::default());
+            let statements = rows::delete(access.view.workspace.id, automation.id);
+            self.0.store.write(self.change(&access).bump().and_all(statements).record(&event)).await?;
+            Ok(())
+        })
+    }
+
+    pub(crate) async fn automation(&self, access: &Access, name: &SecretName) -> Result<rows::Automation, Stop> {
+        require_list(access)?;
+        let found = self.0.store.automation(access.view.workspace.id, &name.key()).await?;
+        found.ok_or_else(|| Problem::not_found("automation").into())
+    }
+}
+
+pub(crate) fn unknown_secret(name: &SecretName) -> Problem {
+    unknown(format!("secrets.{name}"), "is not there: no secret of this workspace has that name".to_owned())
+        .suggest("`tacit secrets list` shows the names; to create it: tacit secrets set")
+}
+
+pub(crate) fn not_deployed(name: &SecretName) -> Problem {
+    Problem::new(Code::NotDeployed, format!("`{name}` is not published in this environment")).suggest("publish it first, or name the environment it is published in")
+}
+
+fn require_list(access: &Access) -> Result<(), Problem> {
+    if access.principal.has(Right::SecretList) { Ok(()) } else { Err(Problem::not_found("automation")) }
+}
+
+/// The one origin that a secret without destinations may go to from this definition: written out, the same in every
+/// step that uses it, and published by someone who may look at the value anyway.
+fn pinned_origin(access: &Access, snapshot: &Snapshot, compiled: &Compiled) -> Option<String> {
+    let may_look = access.principal.has(Right::SecretReveal) && snapshot.secret.visibility == Visibility::Masked;
+    if !snapshot.secret.destinations.is_empty() || !may_look {
+        return None;
+    }
+    let mut origins = BTreeSet::new();
+    for step in &compiled.steps {
+        if step.slots.iter().any(|slot| slot.name.key() == snapshot.secret.name.key()) {
+            let (target, _) = Target::parse_url(step.literal_origin()?).ok()?;
+            origins.insert(target.to_string());
+        }
+    }
+    if origins.len() == 1 { origins.pop_first() } else { None }
+}

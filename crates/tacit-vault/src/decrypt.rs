@@ -1,0 +1,145 @@
+//! The one decrypt path.
+//!
+//! 1. `authorize` makes a proof.
+//! 2. [`Vault::record_intent`] makes the intent durable, on condition that the workspace is still at the proof's
+//!    revision, and only then turns the proof into a [`Recorded`] one.
+//! 3. [`Vault::open`] takes that and the record.
+//!
+//! The only other function here that takes ciphertext is [`Vault::reseal`], which yields ciphertext.
+
+use tacit_audit::Event;
+use tacit_crypto::{Place, Purpose, RecordContext, SecretValue, policy_hash};
+use tacit_model::{Destinations, EnvironmentId, Problem, SecretId, Visibility, WorkspaceId};
+use tacit_store::{Change, Committed, secrets::Version};
+
+use crate::{
+    Stop, Vault,
+    access::Snapshot,
+    authorize::{Authorized, Reseal, Reveal, Scan, Use, Verb},
+};
+
+/// A proof whose intent is on the record. Made only by [`Vault::record_intent`].
+pub(crate) struct Recorded<V: Verb>(Authorized<V>);
+
+impl<V: Verb> Recorded<V> {
+    /// Whether the proof is for this environment.
+    pub(crate) fn is_for(&self, environment: EnvironmentId) -> bool {
+        self.0.environment() == environment
+    }
+}
+
+/// The verbs that end in a value. Resealing does not.
+pub(crate) trait Opens: Verb {}
+impl Opens for Reveal {}
+impl Opens for Use {}
+impl Opens for Scan {}
+
+impl Vault {
+    /// Makes intents durable if nothing changed since they were authorized.
+    ///
+    /// One conditional write for all proofs of one act: after a revocation is acknowledged, no act that relied on the old
+    /// right can begin, whatever was cached where.
+    pub(crate) async fn record_intent<V: Opens>(
+        &self,
+        workspace: WorkspaceId,
+        revision: i64,
+        proofs: Vec<Authorized<V>>,
+        events: &[Event],
+    ) -> Result<Vec<Recorded<V>>, Stop> {
+        if proofs.iter().any(|proof| proof.revision() != revision) || events.is_empty() {
+            return Err(Problem::internal("a proof and its intent do not belong together").into());
+        }
+        let change = events.iter().fold(Change::new(workspace).only_at(revision), Change::record);
+        let Committed { .. } = self.0.store.write(change).await?;
+        Ok(proofs.into_iter().map(Recorded).collect())
+    }
+
+    /// Proofs to know values only so that they can be taken out of the answer of an act that is on the record.
+    pub(crate) fn covered_by<V: Opens>(&self, _act: &[Recorded<V>], scans: Vec<Authorized<Scan>>) -> Vec<Recorded<Scan>> {
+        scans.into_iter().map(Recorded).collect()
+    }
+
+    /// From ciphertext to a value.
+    pub(crate) async fn open<V: Opens>(
+        &self,
+        workspace: WorkspaceId,
+        proof: &Recorded<V>,
+        snapshot: &Snapshot,
+        version: &Version,
+    ) -> Result<SecretValue, Problem> {
+        let (secret, environment) = (proof.0.secret(), proof.0.environment());
+        if snapshot.secret.id != secret {
+            return Err(Problem::internal("a proof was presented for another secret"));
+        }
+        let generation = tacit_crypto::generation_of(&version.sealed).map_err(Problem::internal)?;
+        let key = self.0.keys.generation(workspace, environment, generation).await?;
+        let context = self.context(workspace, environment, secret, version.version, snapshot.secret.visibility, &snapshot.secret.destinations);
+        tacit_crypto::open(&key.handle, generation, &context, &version.sealed).map_err(Problem::internal)
+    }
+
+    /// Seals a value for its place. Sealing needs no proof: it takes a value and yields ciphertext.
+    pub(crate) async fn seal(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+        snapshot: &tacit_store::secrets::Secret,
+        version: i64,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, Problem> {
+        let key = self.0.keys.newest(workspace, environment).await?;
+        let context = self.context(workspace, environment, snapshot.id, version, snapshot.visibility, &snapshot.destinations);
+        tacit_crypto::seal(&key.handle, key.generation, &context, plaintext).map_err(Problem::internal)
+    }
+
+    /// From ciphertext to ciphertext: the same value under another policy or as another version.
+    pub(crate) async fn reseal(
+        &self,
+        workspace: WorkspaceId,
+        proof: &Authorized<Reseal>,
+        old: &Snapshot,
+        version: &Version,
+        new_destinations: &Destinations,
+        new_version: i64,
+    ) -> Result<Vec<u8>, Problem> {
+        let (secret, environment) = (proof.secret(), proof.environment());
+        if old.secret.id != secret {
+            return Err(Problem::internal("a proof was presented for another secret"));
+        }
+        let generation = tacit_crypto::generation_of(&version.sealed).map_err(Problem::internal)?;
+        let from_key = self.0.keys.generation(workspace, environment, generation).await?;
+        let to_key = self.0.keys.newest(workspace, environment).await?;
+        let visibility = old.secret.visibility;
+        let from = self.context(workspace, environment, secret, version.version, visibility, &old.secret.destinations);
+        let to = self.context(workspace, environment, secret, new_version, visibility, new_destinations);
+        tacit_crypto::reseal(
+            Place { key: &from_key.handle, generation, context: &from },
+            &version.sealed,
+            Place { key: &to_key.handle, generation: to_key.generation, context: &to },
+        )
+        .map_err(Problem::internal)
+    }
+
+    /// The place a record belongs to, rebuilt from where it was found.
+    fn context(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+        secret: SecretId,
+        version: i64,
+        visibility: Visibility,
+        destinations: &Destinations,
+    ) -> RecordContext {
+        let mut policy = visibility.as_str().as_bytes().to_vec();
+        policy.push(0);
+        policy.extend_from_slice(&destinations.canonical_bytes());
+        RecordContext {
+            instance: *self.0.instance.as_bytes(),
+            workspace: *workspace.as_bytes(),
+            environment: *environment.as_bytes(),
+            secret: *secret.as_bytes(),
+            version: version.unsigned_abs(),
+            purpose: Purpose::SecretValue,
+            policy_hash: policy_hash(&policy),
+        }
+    }
+}

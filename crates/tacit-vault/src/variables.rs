@@ -1,0 +1,234 @@
+//! Variables: named texts with a value per environment that everybody in the workspace may read.
+
+use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
+use tacit_model::{EnvironmentId, EnvironmentName, Problem, Right, SecretName, Timestamp, VariableId, limits, name::Folder};
+use tacit_store::variables as rows;
+
+use crate::{Caller, Stop, Vault, access::Access, authorize::require, new_id, secrets::name_taken, settle, settle_change};
+
+/// A variable with its values.
+#[derive(Clone, Debug)]
+pub struct VariableOverview {
+    /// The name.
+    pub name: SecretName,
+    /// Free text.
+    pub description: String,
+    /// The folder.
+    pub folder: Folder,
+    /// Values by environment.
+    pub values: Vec<(EnvironmentName, String)>,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What may be changed of a variable; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct VariablePatch {
+    /// Free text.
+    pub description: Option<String>,
+    /// The folder.
+    pub folder: Option<Folder>,
+}
+
+fn object(variable: &rows::Variable) -> Object {
+    Object::new(ObjectKind::Variable, *variable.id.as_bytes(), variable.name.as_str())
+}
+
+fn check(description: &str, values: &[(EnvironmentName, String)]) -> Result<(), Problem> {
+    if description.len() > limits::DESCRIPTION_BYTES_MAX {
+        return Err(Problem::invalid("description", format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX)));
+    }
+    match values.iter().find(|(_, value)| value.len() > limits::VALUE_BYTES_MAX) {
+        Some((environment, _)) => Err(Problem::invalid(format!("values.{environment}"), format!("is over the limit of {} bytes", limits::VALUE_BYTES_MAX))),
+        None => Ok(()),
+    }
+}
+
+impl Vault {
+    /// Makes a variable, with its first values.
+    ///
+    /// # Errors
+    /// `forbidden`, `name_taken`, `validation_failed`.
+    pub async fn create_variable(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        patch: &VariablePatch,
+        values: &[(EnvironmentName, String)],
+    ) -> Result<VariableOverview, Problem> {
+        check(patch.description.as_deref().unwrap_or_default(), values)?;
+        settle_change!(self, caller, |access| self.create_variable_once(&access, name, patch, values))
+    }
+
+    async fn create_variable_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        patch: &VariablePatch,
+        values: &[(EnvironmentName, String)],
+    ) -> Result<VariableOverview, Stop> {
+        require(access.principal.rights, Right::VariableWrite)?;
+        let (workspace, key) = (access.view.workspace.id, name.key());
+        if self.0.store.secret(workspace, &key).await?.is_some() || self.0.store.variable(workspace, &key).await?.is_some() {
+            return Err(name_taken(name).into());
+        }
+        let variable = rows::Variable {
+            id: new_id!(VariableId, access.now),
+            name: name.clone(),
+            description: patch.description.clone().unwrap_or_default(),
+            folder: patch.folder.clone().unwrap_or_else(root_folder),
+            created_at: access.now,
+            updated_at: access.now,
+        };
+        let mut change = self.change(access).and_all(rows::insert(workspace, &variable));
+        for (environment, value) in values {
+            let environment = access.environment(environment)?.id;
+            change = change.and(rows::set_value(workspace, variable.id, environment, value, access.now));
+        }
+        let event = self.event(access, Verb::VariableCreate, object(&variable), Outcome::Succeeded, Detail::default());
+        self.0.store.write(change.record(&event)).await?;
+        self.variable_overview(access, variable).await
+    }
+
+    /// Sets a variable's value in an environment.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`, `validation_failed`.
+    pub async fn set_variable(&self, caller: &Caller, name: &SecretName, environment: &EnvironmentName, value: &str) -> Result<(), Problem> {
+        check("", &[(environment.clone(), value.to_owned())])?;
+        settle!(self, caller, |access| async {
+            require(access.principal.rights, Right::VariableWrite)?;
+            let variable = self.variable(&access, name).await?;
+            let environment = access.environment(environment)?;
+            let mut event = self.event(&access, Verb::VariableSet, object(&variable), Outcome::Succeeded, Detail::default());
+            event.environment = Some(environment.name.clone());
+            let statement = rows::set_value(access.view.workspace.id, variable.id, environment.id, value, access.now);
+            self.0.store.write(self.change(&access).and(statement).record(&event)).await?;
+            Ok(())
+        })
+    }
+
+    /// Changes a variable's description or folder.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`.
+    pub async fn update_variable(&self, caller: &Caller, name: &SecretName, patch: &VariablePatch) -> Result<VariableOverview, Problem> {
+        check(patch.description.as_deref().unwrap_or_default(), &[])?;
+        settle!(self, caller, |access| async {
+            require(access.principal.rights, Right::VariableWrite)?;
+            let old = self.variable(&access, name).await?;
+            let variable = rows::Variable {
+                description: patch.description.clone().unwrap_or_else(|| old.description.clone()),
+                folder: patch.folder.clone().unwrap_or_else(|| old.folder.clone()),
+                updated_at: access.now,
+                ..old
+            };
+            let event = self.event(&access, Verb::VariableUpdate, object(&variable), Outcome::Succeeded, Detail::default());
+            self.0.store.write(self.change(&access).and(rows::update(access.view.workspace.id, &variable)).record(&event)).await?;
+            self.variable_overview(&access, variable).await
+        })
+    }
+
+    /// Removes a variable.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`.
+    pub async fn delete_variable(&self, caller: &Caller, name: &SecretName) -> Result<(), Problem> {
+        settle!(self, caller, |access| async {
+            require(access.principal.rights, Right::VariableWrite)?;
+            let variable = self.variable(&access, name).await?;
+            let event = self.event(&access, Verb::VariableDelete, object(&variable), Outcome::Succeeded, Detail::default());
+            self.0.store.write(self.change(&access).and_all(rows::delete(access.view.workspace.id, &variable)).record(&event)).await?;
+            Ok(())
+        })
+    }
+
+    /// A variable by name.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn describe_variable(&self, caller: &Caller, name: &SecretName) -> Result<VariableOverview, Problem> {
+        settle!(self, caller, |access| async {
+            require_list(&access)?;
+            let variable = self.variable(&access, name).await?;
+            self.variable_overview(&access, variable).await
+        })
+    }
+
+    /// Variables by name, and the key after which the next page begins.
+    ///
+    /// # Errors
+    /// `not_found` for those who may not list.
+    pub async fn list_variables(&self, caller: &Caller, after: &str, limit: usize) -> Result<(Vec<VariableOverview>, Option<String>), Problem> {
+        settle!(self, caller, |access| async {
+            require_list(&access)?;
+            let found = self.0.store.variables(access.view.workspace.id, after, limit).await?;
+            let next = if found.len() == limit { found.last().map(|variable| variable.name.key()) } else { None };
+            let mut overviews = Vec::with_capacity(found.len());
+            for variable in found {
+                overviews.push(self.variable_overview(&access, variable).await?);
+            }
+            Ok((overviews, next))
+        })
+    }
+
+    /// The values of the variables that a template names, in one environment. What has none is left out.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub(crate) async fn variable_values(
+        &self,
+        access: &Access,
+        environment: EnvironmentId,
+        names: impl Iterator<Item = String>,
+    ) -> Result<Vec<(String, String)>, Problem> {
+        let mut values = Vec::new();
+        for name in names {
+            let Ok(parsed) = name.parse::<SecretName>() else { continue };
+            let value = self.0.store.variable_value(access.view.workspace.id, &parsed.key(), environment).await.map_err(Problem::internal)?;
+            values.extend(value.map(|value| (name, value)));
+        }
+        Ok(values)
+    }
+
+    /// The same for a caller at the edge.
+    ///
+    /// # Errors
+    /// `not_found` for an environment.
+    pub async fn variables_for(&self, caller: &Caller, environment: &EnvironmentName, names: &[String]) -> Result<Vec<(String, String)>, Problem> {
+        let access = self.access(caller).await?;
+        let environment = access.environment(environment)?.id;
+        self.variable_values(&access, environment, names.iter().cloned()).await
+    }
+
+    async fn variable(&self, access: &Access, name: &SecretName) -> Result<rows::Variable, Stop> {
+        let found = self.0.store.variable(access.view.workspace.id, &name.key()).await?;
+        found.ok_or_else(|| Problem::not_found("variable").into())
+    }
+
+    async fn variable_overview(&self, access: &Access, variable: rows::Variable) -> Result<VariableOverview, Stop> {
+        let stored = self.0.store.variable_values(access.view.workspace.id, variable.id).await?;
+        let values = access.view.environments.iter().filter_map(|environment| {
+            let (_, value) = stored.iter().find(|(id, _)| *id == environment.id)?;
+            Some((environment.name.clone(), value.clone()))
+        });
+        Ok(VariableOverview {
+            values: values.collect(),
+            name: variable.name,
+            description: variable.description,
+            folder: variable.folder,
+            created_at: variable.created_at,
+            updated_at: variable.updated_at,
+        })
+    }
+}
+
+pub(crate) fn root_folder() -> Folder {
+    "".parse().expect("the empty path is a folder")
+}
+
+fn require_list(access: &Access) -> Result<(), Problem> {
+    if access.principal.has(Right::SecretList) { Ok(()) } else { Err(Problem::not_found("variable")) }
+}
