@@ -33,7 +33,7 @@ pub struct SendRequest<'a> {
     /// The step, compiled.
     pub template: &'a HttpTemplate,
     /// The data for its templates.
-    pub scope: &'a dyn Scope,
+    pub scope: &'a (dyn Scope + Sync),
 }
 
 /// What came of one hop.

@@ -429,10 +429,15 @@ fn scale(bits: u64, size: usize) -> usize {
 }
 
 /// Makes room without leaving a copy of the old content behind in freed memory.
+#[inline]
 pub(crate) fn reserve_wiping(bytes: &mut Vec<u8>, more: usize) {
-    if bytes.capacity() - bytes.len() >= more {
-        return;
+    if bytes.capacity() - bytes.len() < more {
+        grow_wiping(bytes, more);
     }
+}
+
+#[cold]
+fn grow_wiping(bytes: &mut Vec<u8>, more: usize) {
     let mut grown = Vec::with_capacity((bytes.len() + more).max(bytes.capacity() * 2));
     grown.extend_from_slice(bytes);
     std::mem::replace(bytes, grown).zeroize();

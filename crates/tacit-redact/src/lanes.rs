@@ -143,11 +143,11 @@ impl DecodeLane {
         };
         let origin = Origin {
             start: source.origins.origin(at).start,
-            end: source.origins.origin(at + unit.len - 1).end,
+            end: source.origins.origin(at + unit.len() - 1).end,
         };
         self.plain.push(unit.text(), origin);
         self.quiet = 0;
-        self.cursor += unit.len as u64;
+        self.cursor += unit.len() as u64;
         true
     }
 

@@ -250,10 +250,13 @@ impl Tape {
         self.base = 0;
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], origin: Origin) {
         reserve_wiping(&mut self.bytes, bytes.len());
-        self.bytes.extend_from_slice(bytes);
-        self.origins.0.resize(self.bytes.len(), pack(origin));
+        for byte in bytes {
+            self.bytes.push(*byte);
+            self.origins.0.push(pack(origin));
+        }
     }
 
     /// Appends a part of the lane before, byte for byte.

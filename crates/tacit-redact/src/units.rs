@@ -6,26 +6,32 @@ use zeroize::Zeroizing;
 /// beyond it makes it unreadable to us; the limit is what keeps the hold-back constant.
 pub(crate) const UNIT_MAX: usize = 12;
 
-/// An escape that was read: how long it is and which bytes it stands for.
+/// An escape that was read: how long it is and which bytes it stands for. Small enough for a register, since
+/// escape-heavy text makes one in every few bytes.
 pub(crate) struct Unit {
-    pub(crate) len: usize,
+    len: u8,
     text: [u8; 4],
     text_len: u8,
 }
 
 impl Unit {
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    #[inline]
     pub(crate) fn text(&self) -> &[u8] {
         &self.text[..usize::from(self.text_len)]
     }
 
     fn byte(len: usize, byte: u8) -> Self {
-        Self { len, text: [byte, 0, 0, 0], text_len: 1 }
+        Self { len: len as u8, text: [byte, 0, 0, 0], text_len: 1 }
     }
 
     fn char(len: usize, code: u32) -> Option<Self> {
         let mut text = [0; 4];
         let text_len = char::from_u32(code)?.encode_utf8(&mut text).len();
-        Some(Self { len, text, text_len: u8::try_from(text_len).ok()? })
+        Some(Self { len: len as u8, text, text_len: text_len as u8 })
     }
 }
 
@@ -92,7 +98,7 @@ pub(crate) fn unescape_json(text: &[u8]) -> Zeroizing<Vec<u8>> {
         match (rest[0] == b'\\').then(|| parse(rest)).flatten() {
             Some(unit) => {
                 plain.extend_from_slice(unit.text());
-                at += unit.len;
+                at += unit.len();
             }
             None => {
                 plain.push(text[at]);
@@ -187,7 +193,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<(usize, Vec<u8>)> {
-        parse(text.as_bytes()).map(|unit| (unit.len, unit.text().to_vec()))
+        parse(text.as_bytes()).map(|unit| (unit.len(), unit.text().to_vec()))
     }
 
     #[test]

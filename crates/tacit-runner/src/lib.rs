@@ -6,14 +6,17 @@
 
 mod scope;
 
-use std::time::{Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use serde_json::{Map, Value};
 use tacit_broker::{Broker, SendRequest};
 use tacit_model::{Code, EnvironmentName, Problem, SecretName, Step, Timestamp};
 use tacit_template::Reference;
 use tacit_vault::{Caller, HttpTemplate, RunRecord, RunStarted, RunTicket, Using, Vault};
-use tokio::sync::oneshot;
+use tokio::sync::{RwLock, oneshot};
 
 pub use scope::Data;
 
@@ -22,6 +25,8 @@ pub use scope::Data;
 pub struct Runner {
     vault: Vault,
     broker: Broker,
+    /// Read by every run while it goes; taken for writing by whoever waits for all of them.
+    going: Arc<RwLock<()>>,
 }
 
 /// A run that was started, and a way to wait for its end.
@@ -41,7 +46,7 @@ impl Running {
 impl Runner {
     /// A runner over a vault and a broker.
     pub fn new(vault: Vault, broker: Broker) -> Self {
-        Self { vault, broker }
+        Self { vault, broker, going: Arc::default() }
     }
 
     /// Starts a run. It goes on when the caller goes away.
@@ -53,12 +58,19 @@ impl Runner {
         let record = started.record.clone();
         let (done, end) = oneshot::channel();
         let runner = self.clone();
+        let going = Arc::clone(&self.going).read_owned().await;
         tokio::spawn(async move {
             let record = runner.run(&caller, started, input).await;
             // Nobody waits: the history has it.
             let _ = done.send(record);
+            drop(going);
         });
         Ok(Running { record, end })
+    }
+
+    /// Waits until no run is going.
+    pub async fn idle(&self) {
+        let _all = self.going.write().await;
     }
 
     async fn run(&self, caller: &Caller, started: RunStarted, input: Value) -> RunRecord {

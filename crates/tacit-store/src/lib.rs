@@ -50,6 +50,14 @@ impl Store {
         Ok(Self { engine: sqlite::Sqlite::open(directory)? })
     }
 
+    /// Opens the embedded database only for reading, beside a process that serves it or without one.
+    ///
+    /// # Errors
+    /// There is none, it is of a newer version, or it cannot be read.
+    pub fn open_for_reading(directory: &Path) -> Result<Self, StoreError> {
+        Ok(Self { engine: sqlite::Sqlite::open_for_reading(directory)? })
+    }
+
     /// Makes a change durable, together with whatever else waits.
     ///
     /// When this returns `Ok`, statements and events are on disk. When it returns an error, nothing of the change is.

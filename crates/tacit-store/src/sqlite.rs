@@ -34,9 +34,10 @@ struct Inner {
     file: PathBuf,
     readers: Mutex<Vec<Connection>>,
     revisions: Revisions,
-    writer: Writer,
-    /// Held for as long as the database is open.
-    _lock: fs::File,
+    /// None where the database was opened only for reading.
+    writer: Option<Writer>,
+    /// Held for as long as the database is open for writing.
+    _lock: Option<fs::File>,
 }
 
 impl Sqlite {
@@ -55,15 +56,36 @@ impl Sqlite {
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
         let revisions = Revisions::default();
         let writer = Writer::start(connection, Arc::clone(&revisions))?;
-        Ok(Self(Arc::new(Inner { file, readers: Mutex::default(), revisions, writer, _lock: lock })))
+        Ok(Self(Arc::new(Inner { file, readers: Mutex::default(), revisions, writer: Some(writer), _lock: Some(lock) })))
+    }
+
+    pub(crate) fn open_for_reading(directory: &Path) -> Result<Self, StoreError> {
+        let file = directory.join(DATABASE_FILE);
+        if !file.exists() {
+            return Err(StoreError::Io(std::io::Error::new(std::io::ErrorKind::NotFound, "there is no database in it")));
+        }
+        let inner = Inner { file, readers: Mutex::default(), revisions: Revisions::default(), writer: None, _lock: None };
+        let found = migrate::schema_of(&inner.open_reader()?)?;
+        if found > migrate::SCHEMA {
+            return Err(StoreError::Newer { found, known: migrate::SCHEMA });
+        }
+        Ok(Self(Arc::new(inner)))
     }
 
     pub(crate) async fn write(&self, change: Change) -> Result<Committed, WriteError> {
-        self.0.writer.write(change).await
+        let result = self.submit(change)?;
+        result.await.unwrap_or_else(|_| Err(WriteError::Unavailable("the writer has stopped".to_owned())))
+    }
+
+    fn submit(&self, change: Change) -> Result<crate::writer::Pending, WriteError> {
+        match &self.0.writer {
+            Some(writer) => writer.submit(change),
+            None => Err(WriteError::Unavailable("the database was opened only for reading".to_owned())),
+        }
     }
 
     pub(crate) fn write_soon(&self, change: Change) {
-        if let Err(error) = self.0.writer.submit(change) {
+        if let Err(error) = self.submit(change) {
             tracing::error!(%error, "an outcome could not be recorded");
         }
     }
@@ -95,15 +117,23 @@ impl Sqlite {
         if let Some(connection) = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             return Ok(connection);
         }
-        let connection =
-            Connection::open_with_flags(&self.0.file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.execute_batch("PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0; PRAGMA busy_timeout=5000;")?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-        Ok(connection)
+        Ok(self.0.open_reader()?)
     }
 
     pub(crate) fn close(&self) {
-        self.0.writer.close();
+        if let Some(writer) = &self.0.writer {
+            writer.close();
+        }
+    }
+}
+
+impl Inner {
+    fn open_reader(&self) -> rusqlite::Result<Connection> {
+        let connection =
+            Connection::open_with_flags(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.execute_batch("PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0; PRAGMA busy_timeout=5000;")?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+        Ok(connection)
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Committed {
     pub first_seq: i64,
 }
 
+/// The end of a change that is in the queue.
+pub(crate) type Pending = oneshot::Receiver<Result<Committed, WriteError>>;
+
 struct Job {
     change: Change,
     done: oneshot::Sender<Result<Committed, WriteError>>,
@@ -49,13 +52,8 @@ impl Writer {
         Ok(Self { jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
-    pub(crate) async fn write(&self, change: Change) -> Result<Committed, WriteError> {
-        let result = self.submit(change)?;
-        result.await.unwrap_or_else(|_| Err(WriteError::Unavailable("the writer has stopped".to_owned())))
-    }
-
     /// Puts a change into the queue.
-    pub(crate) fn submit(&self, change: Change) -> Result<oneshot::Receiver<Result<Committed, WriteError>>, WriteError> {
+    pub(crate) fn submit(&self, change: Change) -> Result<Pending, WriteError> {
         let (done, result) = oneshot::channel();
         let Some(jobs) = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
             return Err(WriteError::Unavailable("the server is stopping".to_owned()));

@@ -91,8 +91,6 @@ fn in_chunks(set: &ScanSet, text: &[u8], sizes: &[usize]) -> (Vec<u8>, Findings)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn e1_the_cuts_of_a_stream_cannot_be_seen(
         values in prop::collection::vec(value(), 1..4),

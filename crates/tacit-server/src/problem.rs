@@ -1,0 +1,84 @@
+//! The one place where codes become HTTP statuses and problems become documents (RFC 9457).
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tacit_api::{FieldIssue, Problem as Document};
+use tacit_model::{Code, Problem};
+
+/// A problem on its way out. The middleware puts the request's id in and writes the cause to the log.
+#[derive(Clone)]
+pub(crate) struct ApiError(pub(crate) Box<Problem>);
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = status(self.0.code).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The status of a code.
+pub(crate) const fn status(code: Code) -> StatusCode {
+    match code {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Forbidden
+        | Code::RestrictedSecret
+        | Code::DestinationRequired
+        | Code::DestinationNotAllowed
+        | Code::ForeignCredential
+        | Code::AddressBlocked => StatusCode::FORBIDDEN,
+        Code::ValidationFailed | Code::ImmutableField | Code::UnknownReference | Code::PlacementNotAllowed | Code::UnexpectedStatus => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Code::NameTaken
+        | Code::SecretInUse
+        | Code::ProtectedEnvironment
+        | Code::NotDeployed
+        | Code::SecretDisabled
+        | Code::NoValueInEnvironment
+        | Code::Interrupted => StatusCode::CONFLICT,
+        Code::VersionConflict => StatusCode::PRECONDITION_FAILED,
+        Code::RedirectRefused | Code::ResponseUnscannable | Code::UpstreamFailed => StatusCode::BAD_GATEWAY,
+        Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The document of a problem. `sent` is whether the request would have left: a placement is a broken rule when it is
+/// written down and a refusal when it is sent.
+pub(crate) fn respond(problem: &Problem, status: StatusCode, request_id: &str) -> Response {
+    let document = Document {
+        kind: format!("urn:tacit:problem:{}", problem.code),
+        title: problem.code.as_str().replace('_', " "),
+        status: status.as_u16(),
+        code: problem.code.to_string(),
+        detail: problem.detail.clone(),
+        request_id: request_id.to_owned(),
+        suggestion: problem.suggestion.clone(),
+        destination: problem.destination.as_ref().and_then(|d| serde_json::to_value(d).ok()).and_then(|d| serde_json::from_value(d).ok()),
+        errors: problem.issues.iter().map(|issue| FieldIssue { field: issue.field.clone(), message: issue.message.clone() }).collect(),
+        dependents: problem.dependents.clone(),
+    };
+    let mut response = (status, axum::Json(document)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}

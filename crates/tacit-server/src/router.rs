@@ -1,0 +1,90 @@
+//! Every route, on one screen.
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse};
+use tacit_model::{Problem, limits};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    observe,
+    problem::ApiError,
+    routes::{accounts, automations, events, operations, requests, runs, secrets, values, variables, workspaces},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Tacit", description = "Keeps a team's credentials and does the talking for them. Errors are RFC 9457 problem documents with a stable `code`."),
+    modifiers(&Token),
+    security(("token" = []))
+)]
+struct Document;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token, `tct_…`.")).build();
+        document.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+        .routes(routes!(operations::metrics))
+        .routes(routes!(operations::openapi))
+        .routes(routes!(accounts::who_am_i))
+        .routes(routes!(workspaces::list, workspaces::create))
+        .routes(routes!(workspaces::show, workspaces::update))
+        .routes(routes!(workspaces::list_environments, workspaces::create_environment))
+        .routes(routes!(workspaces::list_members))
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::delete))
+        .routes(routes!(accounts::list_tokens, accounts::create_token))
+        .routes(routes!(accounts::revoke_token))
+        .routes(routes!(secrets::list, secrets::create))
+        .routes(routes!(secrets::show, secrets::update, secrets::delete))
+        .routes(routes!(secrets::restore))
+        .routes(routes!(secrets::usages))
+        .routes(routes!(secrets::disable))
+        .routes(routes!(secrets::enable))
+        .routes(routes!(values::put))
+        .routes(routes!(values::reveal))
+        .routes(routes!(values::versions))
+        .routes(routes!(values::roll_back))
+        .routes(routes!(values::disable))
+        .routes(routes!(values::enable))
+        .routes(routes!(variables::list, variables::create))
+        .routes(routes!(variables::show, variables::update, variables::delete))
+        .routes(routes!(variables::put))
+        .routes(routes!(requests::send))
+        .routes(routes!(automations::list))
+        .routes(routes!(automations::show, automations::put, automations::delete))
+        .routes(routes!(automations::run))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(events::list))
+}
+
+/// The service: routes inside what surrounds every request.
+pub(crate) fn router(app: App) -> Router {
+    let (routes, _) = documented().split_for_parts();
+    routes
+        .fallback(|| async { ApiError::from(Problem::not_found("route").suggest("the routes are in /openapi.json")).into_response() })
+        .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(middleware::from_fn(observe::observe))
+        .with_state(app)
+}
+
+/// The OpenAPI document, made from the code.
+pub fn openapi_json() -> String {
+    let (_, document) = documented().split_for_parts();
+    document.to_pretty_json().unwrap_or_default()
+}

@@ -1,0 +1,79 @@
+//! One file per noun; in each, one function per route.
+
+pub(crate) mod accounts;
+pub(crate) mod automations;
+pub(crate) mod events;
+pub(crate) mod operations;
+pub(crate) mod requests;
+pub(crate) mod runs;
+pub(crate) mod secrets;
+pub(crate) mod values;
+pub(crate) mod variables;
+pub(crate) mod workspaces;
+
+use tacit_model::{Destinations, EnvironmentName, Problem, Role, SecretName, limits, name::Folder};
+
+use crate::problem::ApiError;
+
+/// What a handler gives back.
+pub(crate) type Answer<T> = Result<T, ApiError>;
+
+/// A name in a path: what is not a name names nothing.
+fn named(text: &str, what: &str) -> Result<SecretName, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what))
+}
+
+/// An environment in a path.
+fn environment(text: &str) -> Result<EnvironmentName, Problem> {
+    text.parse().map_err(|_| Problem::not_found("environment"))
+}
+
+/// A name in a body: what is not a name breaks a rule.
+fn new_name(field: &str, text: &str) -> Result<SecretName, Problem> {
+    text.parse().map_err(|error: tacit_model::NameError| Problem::invalid(field, error.to_string()))
+}
+
+/// An environment in a body.
+fn environment_in(field: &str, text: &str) -> Result<EnvironmentName, Problem> {
+    text.parse().map_err(|_| Problem::invalid(field, "must be the name of an environment, such as test or live"))
+}
+
+fn folder(text: &str) -> Result<Folder, Problem> {
+    text.parse().map_err(|error: tacit_model::NameError| Problem::invalid("folder", error.to_string()))
+}
+
+fn role(text: &str) -> Result<Role, Problem> {
+    text.parse().map_err(|error: tacit_model::right::UnknownRole| Problem::invalid("role", error.to_string()))
+}
+
+fn destinations(written: &[tacit_api::Destination]) -> Result<Destinations, Problem> {
+    let mut parsed = Vec::with_capacity(written.len());
+    for (at, destination) in written.iter().enumerate() {
+        let value = serde_json::to_value(destination).map_err(Problem::internal)?;
+        let destination = serde_json::from_value(value).map_err(|error| Problem::invalid(format!("destinations[{at}]"), error.to_string()))?;
+        parsed.push(destination);
+    }
+    Ok(Destinations(parsed))
+}
+
+fn limit(asked: Option<u32>) -> Result<usize, Problem> {
+    match asked.map(|limit| limit as usize) {
+        None => Ok(limits::PAGE_ROWS_DEFAULT),
+        Some(limit) if (1..=limits::PAGE_ROWS_MAX).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::invalid("limit", format!("must be 1 to {}", limits::PAGE_ROWS_MAX))),
+    }
+}
+
+/// A cursor is opaque to clients: what it holds may change.
+fn cursor(key: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key)
+}
+
+fn from_cursor(cursor: Option<&str>) -> Result<Option<String>, Problem> {
+    use base64::Engine;
+    let Some(cursor) = cursor else { return Ok(None) };
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(cursor).ok();
+    let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    key.map(Some).ok_or_else(|| Problem::invalid("cursor", "is not one that a list gave; begin without it"))
+}

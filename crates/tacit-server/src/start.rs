@@ -1,0 +1,249 @@
+//! Starting: options, the composed instance, and what runs beside the requests.
+
+use std::{net::SocketAddr, path::{Path, PathBuf}, time::Duration};
+
+use tacit_broker::{
+    Broker,
+    wire::{EgressPolicy, Wire, WireConfig},
+};
+use tacit_model::Problem;
+use tacit_runner::Runner;
+use tacit_vault::{FirstOwner, Vault, open_instance};
+
+use crate::{app::App, listen, observe, root_key::root_key, router, time};
+
+/// Where the root key comes from.
+#[derive(Clone, Debug)]
+pub enum RootKeySource {
+    /// A file; the default is `root.key` in the data directory.
+    File(PathBuf),
+    /// An environment variable with the file's content.
+    Env(String),
+}
+
+/// What `tacit init` needs.
+#[derive(Clone, Debug)]
+pub struct InitOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the root key is or will be; `None` for `DIR/root.key`.
+    pub root_key: Option<RootKeySource>,
+}
+
+/// What `tacit init` made. The token is shown once; therefore no `Debug`.
+pub struct Initialised {
+    /// The first workspace.
+    pub workspace: String,
+    /// The owner's name.
+    pub owner: String,
+    /// The owner's token.
+    pub token: String,
+}
+
+/// What `tacit serve` needs.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the root key is; `None` for `DIR/root.key`.
+    pub root_key: Option<RootKeySource>,
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Certificate chain and key, both PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether to listen without TLS beyond loopback.
+    pub plain_http: bool,
+    /// Ranges the broker may dial when a destination names them, in CIDR form.
+    pub allow_private: Vec<String>,
+    /// More roots for upstreams, PEM.
+    pub upstream_ca: Option<PathBuf>,
+}
+
+/// Something that stops the process, in two lines: what happened, what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StartError {
+    /// What happened.
+    pub what: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl StartError {
+    pub(crate) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+impl From<Problem> for StartError {
+    fn from(problem: Problem) -> Self {
+        let what = problem.cause().map_or_else(|| problem.detail.clone(), str::to_owned);
+        Self::new(what, problem.suggestion.unwrap_or_else(|| "look at the message above".to_owned()))
+    }
+}
+
+/// A workspace's record that was checked from its first event to its last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedRecord {
+    /// The workspace.
+    pub workspace: String,
+    /// How many events there are.
+    pub size: u64,
+    /// The Merkle root over them, in hex.
+    pub root: String,
+}
+
+/// Seconds between two looks for what is past its window.
+const PURGE_EVERY_SECS: u64 = 3600;
+
+/// Sets up a data directory that has no instance yet.
+///
+/// # Errors
+/// There is one already, or the disk refuses.
+pub fn init(options: &InitOptions) -> Result<Initialised, StartError> {
+    if tacit_store::identity::peek(&options.data).map_err(|error| StartError::new(error.to_string(), "choose another directory"))?.is_some() {
+        return Err(StartError::new(
+            format!("{} is initialised already; nothing was changed", options.data.display()),
+            format!("start it with `tacit serve --data {}`, or choose another directory", options.data.display()),
+        ));
+    }
+    let root = root_key(&options.data, options.root_key.as_ref(), true)?;
+    runtime()?.block_on(async {
+        let (vault, owner) = open_instance(&options.data, root, time::now()).await?;
+        vault.store().close();
+        let owner = owner.ok_or_else(|| StartError::new("the directory was initialised by somebody else in this moment", "start it with `tacit serve`"))?;
+        Ok(Initialised { workspace: owner.workspace.to_string(), owner: owner.owner.to_string(), token: owner.token.dangerous_expose().to_owned() })
+    })
+}
+
+/// Serves until SIGTERM or SIGINT, finishes what is in flight, and returns.
+///
+/// # Errors
+/// Anything that keeps it from starting.
+pub fn serve(options: ServeOptions) -> Result<(), StartError> {
+    observe::start_logging();
+    observe::quiet_panics();
+    let hardened = tacit_crypto::harden_process();
+    tracing::debug!(?hardened, "process hardened");
+    runtime()?.block_on(serve_until_stopped(options))
+}
+
+async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
+    let listener = listen::bind(&options).await?;
+    let address = listener.address();
+    let wire = wire(&options, address)?;
+    let is_new = tacit_store::identity::peek(&options.data).map_err(|error| StartError::new(error.to_string(), "look at the data directory"))?.is_none();
+    let root = root_key(&options.data, options.root_key.as_ref(), is_new)?;
+    let (vault, owner) = open_instance(&options.data, root, time::now()).await?;
+    let metrics = observe_metrics()?;
+    let broker = Broker::new(vault.clone(), wire);
+    let runner = Runner::new(vault.clone(), broker.clone());
+    let interrupted = vault.fail_interrupted_runs(time::now()).await?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "runs were going when the server stopped; they are marked failed");
+    }
+    let app = App { vault: vault.clone(), broker, runner: runner.clone(), metrics };
+    let purging = tokio::spawn(purge(vault.clone()));
+    announce(&listener.url(), owner.as_ref());
+    listener.serve(router::router(app), stop_signal()).await;
+    purging.abort();
+    runner.idle().await;
+    vault.store().close();
+    Ok(())
+}
+
+fn wire(options: &ServeOptions, address: SocketAddr) -> Result<Wire, StartError> {
+    let mut allow_private = Vec::new();
+    for range in &options.allow_private {
+        let range = range.parse().map_err(|_| StartError::new(format!("--allow-private {range} is not a range"), "write it in CIDR form, such as 10.0.0.0/8"))?;
+        allow_private.push(range);
+    }
+    let extra_roots_pem = match &options.upstream_ca {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| StartError::new(format!("{} cannot be read: {error}", path.display()), "name a PEM file with --upstream-ca"))?),
+    };
+    let policy = EgressPolicy { allow_private, loopback_literals: address.ip().is_loopback(), own_listeners: vec![address] };
+    Wire::new(WireConfig { policy, extra_roots_pem, ..WireConfig::default() })
+        .map_err(|error| StartError::new(error.to_string(), "check --upstream-ca and the system's certificate store (package ca-certificates)"))
+}
+
+fn observe_metrics() -> Result<metrics_exporter_prometheus::PrometheusHandle, StartError> {
+    metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| StartError::new(format!("metrics cannot be set up: {error}"), "start one server in a process"))
+}
+
+/// What the person at the terminal needs first. Standard output: it is what `serve` has to say.
+#[expect(clippy::print_stdout, reason = "the only lines that serve prints")]
+fn announce(url: &str, owner: Option<&FirstOwner>) {
+    if let Some(owner) = owner {
+        println!("tacit: initialised workspace `{}`; owner `{}`", owner.workspace, owner.owner);
+        println!("tacit: the owner's token, shown only now: {}", owner.token.dangerous_expose());
+        println!("tacit: sign in with: tacit login --addr {url}");
+    }
+    println!("tacit: ready on {url}");
+}
+
+async fn purge(vault: Vault) {
+    let mut every = tokio::time::interval(Duration::from_secs(PURGE_EVERY_SECS));
+    loop {
+        every.tick().await;
+        match vault.purge_due(time::now()).await {
+            Ok(0) => {}
+            Ok(purged) => tracing::info!(purged, "secrets past their deletion window are destroyed"),
+            Err(problem) => tracing::error!(cause = problem.cause(), "what is past its window could not be destroyed"),
+        }
+    }
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::warn!("signals cannot be caught; the server ends only when it is killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::new(format!("the runtime cannot be started: {error}"), "check the limits on threads and files"))
+}
+
+/// Checks the records of every workspace in a data directory, offline or beside a running server.
+///
+/// # Errors
+/// The first event that is not as it was written, or a directory that cannot be read.
+pub fn verify_record(data: &Path) -> Result<Vec<VerifiedRecord>, StartError> {
+    let unreadable = |error: &dyn std::fmt::Display| StartError::new(error.to_string(), "name a data directory with --data");
+    let store = tacit_store::Store::open_for_reading(data).map_err(|error| unreadable(&error))?;
+    runtime()?.block_on(async {
+        let mut verified = Vec::new();
+        for workspace in store.workspaces().await.map_err(|error| unreadable(&error))? {
+            let mut verifier = tacit_audit::LogVerifier::new();
+            let mut next = 0;
+            loop {
+                let page = store.events_from(workspace.id, next, 1000).await.map_err(|error| unreadable(&error))?;
+                for event in &page {
+                    verifier.check(event.seq.unsigned_abs(), &event.bytes, &event.leaf).map_err(|error| {
+                        StartError::new(
+                            format!("the record of `{}` is not whole: {error}", workspace.name),
+                            "keep the data directory as it is, and compare with a backup: events were changed, cut or damaged",
+                        )
+                    })?;
+                }
+                let Some(last) = page.last() else { break };
+                next = last.seq + 1;
+            }
+            let report = verifier.report();
+            let root = report.root.iter().map(|byte| format!("{byte:02x}")).collect();
+            verified.push(VerifiedRecord { workspace: workspace.name.to_string(), size: report.size, root });
+        }
+        Ok(verified)
+    })
+}
