@@ -61,10 +61,17 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Puts the layers on top of each other. An environment variable that is empty is not there.
-    pub(crate) fn resolve(flags: &Flags<'_>, environment: impl Fn(&str) -> Option<String>, file: &UserFile) -> Self {
+    pub(crate) fn resolve(
+        flags: &Flags<'_>,
+        environment: impl Fn(&str) -> Option<String>,
+        file: &UserFile,
+    ) -> Self {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let layers = |flag: Option<&str>, variable: &str, file: Option<&String>, default: &str| {
-            flag.map(str::to_owned).or_else(|| set(variable)).or_else(|| file.cloned()).unwrap_or_else(|| default.to_owned())
+            flag.map(str::to_owned)
+                .or_else(|| set(variable))
+                .or_else(|| file.cloned())
+                .unwrap_or_else(|| default.to_owned())
         };
         Self {
             addr: layers(flags.addr, "TACIT_ADDR", file.addr.as_ref(), DEFAULT_ADDR),
@@ -102,7 +109,11 @@ impl UserFile {
         };
         if metadata.mode() & 0o077 != 0 {
             return Err(Failure::new(
-                format!("{} holds a token and can be read by others (mode {:03o})", path.display(), metadata.mode() & 0o777),
+                format!(
+                    "{} holds a token and can be read by others (mode {:03o})",
+                    path.display(),
+                    metadata.mode() & 0o777
+                ),
                 format!("chmod 600 {}, and if others did read it, end the token", path.display()),
             ));
         }
@@ -110,13 +121,17 @@ impl UserFile {
         // The parser's own message would show the line, which may be the token's.
         toml::from_str(&text).map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            Failure::new(format!("{} cannot be understood near line {line}", path.display()), "correct it, or sign in again with `tacit login` after removing it")
+            Failure::new(
+                format!("{} cannot be understood near line {line}", path.display()),
+                "correct it, or sign in again with `tacit login` after removing it",
+            )
         })
     }
 
     fn save_to(&self, path: &Path) -> Outcome {
-        let text = toml::to_string(self)
-            .map_err(|error| Failure::new(format!("cannot write the settings: {error}"), "report this: it is a fault of ours"))?;
+        let text = toml::to_string(self).map_err(|error| {
+            Failure::new(format!("cannot write the settings: {error}"), "report this: it is a fault of ours")
+        })?;
         replace(path, text.as_bytes()).map_err(|error| Failure::file("write", path, &error))
     }
 }
@@ -127,10 +142,11 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let beside = path.with_extension(format!("toml.{}", std::process::id()));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
     let result = written.and_then(|()| fs::rename(&beside, path));
     if result.is_err() {
         // Only a leftover; the error that matters is the one before.
@@ -144,8 +160,9 @@ fn user_file() -> Outcome<PathBuf> {
     if let Some(directory) = std::env::var_os("TACIT_CONFIG_DIR").filter(|directory| !directory.is_empty()) {
         return Ok(Path::new(&directory).join("config.toml"));
     }
-    let strategy = etcetera::choose_base_strategy()
-        .map_err(|_| Failure::new("there is no home directory to keep settings in", "set TACIT_CONFIG_DIR to a directory"))?;
+    let strategy = etcetera::choose_base_strategy().map_err(|_| {
+        Failure::new("there is no home directory to keep settings in", "set TACIT_CONFIG_DIR to a directory")
+    })?;
     Ok(strategy.config_dir().join("tacit").join("config.toml"))
 }
 
@@ -155,7 +172,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn file() -> UserFile {
-        UserFile { addr: Some("http://file".into()), token: Some("tct_file".into()), workspace: Some("file".into()) }
+        UserFile {
+            addr: Some("http://file".into()),
+            token: Some("tct_file".into()),
+            workspace: Some("file".into()),
+        }
     }
 
     /// Flag over environment over user file over default.
@@ -171,14 +192,30 @@ mod tests {
         let nothing = |_: &str| None;
         let flags = Flags { addr: Some("http://flag"), workspace: Some("flag"), environment: Some("live") };
         let show = |s: Settings| (s.addr, s.token.unwrap_or_default(), s.workspace, s.environment);
-        let row = |a: &str, b: &str, c: &str, d: &str| (a.to_owned(), b.to_owned(), c.to_owned(), d.to_owned());
+        let row =
+            |a: &str, b: &str, c: &str, d: &str| (a.to_owned(), b.to_owned(), c.to_owned(), d.to_owned());
 
-        assert_eq!(show(Settings::resolve(&flags, variables, &file())), row("http://flag", "tct_env", "flag", "live"));
-        assert_eq!(show(Settings::resolve(&Flags::default(), variables, &file())), row("http://env", "tct_env", "env", "staging"));
-        assert_eq!(show(Settings::resolve(&Flags::default(), nothing, &file())), row("http://file", "tct_file", "file", "test"));
-        assert_eq!(show(Settings::resolve(&Flags::default(), nothing, &UserFile::default())), row("http://127.0.0.1:8200", "", "default", "test"));
+        assert_eq!(
+            show(Settings::resolve(&flags, variables, &file())),
+            row("http://flag", "tct_env", "flag", "live")
+        );
+        assert_eq!(
+            show(Settings::resolve(&Flags::default(), variables, &file())),
+            row("http://env", "tct_env", "env", "staging")
+        );
+        assert_eq!(
+            show(Settings::resolve(&Flags::default(), nothing, &file())),
+            row("http://file", "tct_file", "file", "test")
+        );
+        assert_eq!(
+            show(Settings::resolve(&Flags::default(), nothing, &UserFile::default())),
+            row("http://127.0.0.1:8200", "", "default", "test")
+        );
         let empty = |_: &str| Some(String::new());
-        assert_eq!(show(Settings::resolve(&Flags::default(), empty, &file())), row("http://file", "tct_file", "file", "test"));
+        assert_eq!(
+            show(Settings::resolve(&Flags::default(), empty, &file())),
+            row("http://file", "tct_file", "file", "test")
+        );
     }
 
     /// The file is its owner's alone, and so is its directory; one that is not is refused.

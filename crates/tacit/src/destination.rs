@@ -48,7 +48,9 @@ fn split_authority(authority: &str) -> Result<(&str, Option<u16>), String> {
         }
     } else {
         match authority.split_once(':') {
-            Some((_, port)) if port.contains(':') => return Err("an IPv6 address stands in brackets: [::1]:8081".to_owned()),
+            Some((_, port)) if port.contains(':') => {
+                return Err("an IPv6 address stands in brackets: [::1]:8081".to_owned());
+            }
             Some((host, port)) => (host, Some(port)),
             None => (authority, None),
         }
@@ -56,16 +58,23 @@ fn split_authority(authority: &str) -> Result<(&str, Option<u16>), String> {
     if host.is_empty() {
         return Err(FORMS.to_owned());
     }
-    let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or("a port is a number from 1 to 65535")).transpose()?;
+    let port = port
+        .map(|port| port.parse().ok().filter(|port| *port != 0).ok_or("a port is a number from 1 to 65535"))
+        .transpose()?;
     Ok((host, port))
 }
 
 /// A destination on one line: where, and what it is narrowed to.
 pub(crate) fn shown(destination: &Destination) -> String {
     let scheme = destination.scheme.as_deref().unwrap_or("https");
-    let host = if destination.host.contains(':') { format!("[{}]", destination.host) } else { destination.host.clone() };
+    let host = if destination.host.contains(':') {
+        format!("[{}]", destination.host)
+    } else {
+        destination.host.clone()
+    };
     let usual = if scheme == "http" { 80 } else { 443 };
-    let port = destination.port.filter(|port| *port != usual).map(|port| format!(":{port}")).unwrap_or_default();
+    let port =
+        destination.port.filter(|port| *port != usual).map(|port| format!(":{port}")).unwrap_or_default();
     if scheme == "https" { format!("{host}{port}") } else { format!("{scheme}://{host}{port}") }
 }
 
@@ -83,8 +92,14 @@ mod tests {
             ("*.zendesk.com", json!({"host": "*.zendesk.com"})),
             ("https://api.stripe.com", json!({"host": "api.stripe.com", "scheme": "https"})),
             ("https://api.stripe.com/", json!({"host": "api.stripe.com", "scheme": "https"})),
-            ("https://api.stripe.com/v1/**", json!({"host": "api.stripe.com", "scheme": "https", "paths": ["/v1/**"]})),
-            ("HTTPS://x.test:1/a/*/b", json!({"host": "x.test", "scheme": "https", "port": 1, "paths": ["/a/*/b"]})),
+            (
+                "https://api.stripe.com/v1/**",
+                json!({"host": "api.stripe.com", "scheme": "https", "paths": ["/v1/**"]}),
+            ),
+            (
+                "HTTPS://x.test:1/a/*/b",
+                json!({"host": "x.test", "scheme": "https", "port": 1, "paths": ["/a/*/b"]}),
+            ),
             ("http://127.0.0.1:8081", json!({"host": "127.0.0.1", "scheme": "http", "port": 8081})),
             ("http://[::1]:8081", json!({"host": "::1", "scheme": "http", "port": 8081})),
             ("[::1]", json!({"host": "::1"})),
@@ -97,8 +112,21 @@ mod tests {
     #[test]
     fn refused() {
         for text in [
-            "", ":443", "https://", "ftp://x.test", "x.test/v1", "x.test:0", "x.test:99999", "x.test:http", "::1", "[::1", "[::1]x",
-            "https://user:hunter2@x.test", "https://x.test/?key=hunter2", "https://x.test/#hunter2", "x.test y",
+            "",
+            ":443",
+            "https://",
+            "ftp://x.test",
+            "x.test/v1",
+            "x.test:0",
+            "x.test:99999",
+            "x.test:http",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "https://user:hunter2@x.test",
+            "https://x.test/?key=hunter2",
+            "https://x.test/#hunter2",
+            "x.test y",
         ] {
             let error = parse(text).unwrap_err();
             assert!(!error.contains("hunter2"), "{text}: {error}");
@@ -111,6 +139,13 @@ mod tests {
         for text in ["api.stripe.com", "api.stripe.com:8443", "http://127.0.0.1:8081", "http://[::1]:8081"] {
             assert_eq!(shown(&parse(text).unwrap()), text);
         }
-        assert_eq!(shown(&Destination { scheme: Some("https".into()), port: Some(443), ..Destination::host("x.test") }), "x.test");
+        assert_eq!(
+            shown(&Destination {
+                scheme: Some("https".into()),
+                port: Some(443),
+                ..Destination::host("x.test")
+            }),
+            "x.test"
+        );
     }
 }

@@ -58,7 +58,10 @@ impl Failure {
 
     /// A file that could not be read or written.
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self::new(format!("cannot {what} {}: {error}", path.display()), "check that the path is right and that you may use it")
+        Self::new(
+            format!("cannot {what} {}: {error}", path.display()),
+            "check that the path is right and that you may use it",
+        )
     }
 
     /// With a hint that knows more than the general one.
@@ -85,17 +88,24 @@ impl From<Error> for Failure {
         let what = error.to_string();
         match error {
             Error::Problem(problem) => (*problem).into(),
-            Error::Address(_) => Self::usage(what, "write it like http://127.0.0.1:8200 or https://tacit.example.com"),
+            Error::Address(_) => {
+                Self::usage(what, "write it like http://127.0.0.1:8200 or https://tacit.example.com")
+            }
             Error::Name(_) => Self { exit: Exit::NotPermitted, ..Self::new(what, "check the name") },
             Error::Token => Self {
                 exit: Exit::Unauthenticated,
                 ..Self::new(what, "run `tacit login`, or set TACIT_TOKEN to a token that begins with tct_")
             },
-            Error::Timeout => Self::new(what, "look at the server's log; what was asked for may still happen"),
+            Error::Timeout => {
+                Self::new(what, "look at the server's log; what was asked for may still happen")
+            }
             Error::Unreachable(_) => {
                 Self::new(what, "start one with `tacit serve`, or say with --addr or TACIT_ADDR where it is")
             }
-            _ => Self::new(what, "check that --addr or TACIT_ADDR is the address of a Tacit server of this version"),
+            _ => Self::new(
+                what,
+                "check that --addr or TACIT_ADDR is the address of a Tacit server of this version",
+            ),
         }
     }
 }
@@ -126,15 +136,21 @@ fn hint_for(problem: &Problem) -> String {
         "unauthenticated" => "run `tacit login`, or set TACIT_TOKEN",
         "not_found" => "check the name and --workspace; `tacit whoami` shows where this token belongs",
         "forbidden" => "ask an owner or admin of the workspace; `tacit whoami` shows what this token may do",
-        "validation_failed" | "immutable_field" | "unknown_reference" | "placement_not_allowed" => "correct it and try again",
+        "validation_failed" | "immutable_field" | "unknown_reference" | "placement_not_allowed" => {
+            "correct it and try again"
+        }
         "name_taken" => "choose another name",
         "secret_in_use" => "change what depends on it first, or delete it all the same with --force",
-        "protected_environment" => "disable it instead, which takes effect at once: `tacit secrets disable NAME`",
+        "protected_environment" => {
+            "disable it instead, which takes effect at once: `tacit secrets disable NAME`"
+        }
         "secret_disabled" => "switch it on again: `tacit secrets enable NAME`",
         "no_value_in_environment" => "set one: `tacit secrets set NAME --env ENV`",
         "not_deployed" => "publish it first: `tacit automations apply -f FILE`",
         "restricted_secret" => "nobody may look at it; if its value is lost, set a new one",
-        "destination_required" | "destination_not_allowed" => "whoever owns the secret can allow it: `tacit secrets policy NAME --to URL`",
+        "destination_required" | "destination_not_allowed" => {
+            "whoever owns the secret can allow it: `tacit secrets policy NAME --to URL`"
+        }
         "version_conflict" => "somebody else changed it first; look at it and try again",
         "rate_limited" | "audit_unavailable" | "sealed" => "try again later",
         _ => return format!("the server's log has more under request id {}", problem.request_id),

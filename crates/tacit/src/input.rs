@@ -23,7 +23,10 @@ pub(crate) fn hidden(what: &str) -> Outcome<String> {
             ));
         }
         return dialoguer::Password::new().with_prompt(what).report(false).interact().map_err(|error| {
-            Failure::new(format!("{what} was not given: {error}"), "try again, or hand it in on standard input")
+            Failure::new(
+                format!("{what} was not given: {error}"),
+                "try again, or hand it in on standard input",
+            )
         });
     }
     let text = read(io::stdin().lock(), "standard input")?;
@@ -46,7 +49,9 @@ pub(crate) fn confirm(question: &str) -> Outcome {
     match answer {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::new("nothing was done", "answer y, or say --yes, to go on")),
-        Err(error) => Err(Failure::new(format!("nothing was done: {error}"), "say --yes to go on without a question")),
+        Err(error) => {
+            Err(Failure::new(format!("nothing was done: {error}"), "say --yes to go on without a question"))
+        }
     }
 }
 
@@ -70,7 +75,10 @@ pub(crate) fn text_or_file(argument: &str) -> Outcome<String> {
 /// JSON, with an error that says where it is wrong and repeats nothing of it.
 pub(crate) fn json(text: &str, what: &str) -> Outcome<Value> {
     serde_json::from_str(text).map_err(|error| {
-        Failure::usage(format!("{what} is not JSON: see line {}, column {}", error.line(), error.column()), "correct it and try again")
+        Failure::usage(
+            format!("{what} is not JSON: see line {}, column {}", error.line(), error.column()),
+            "correct it and try again",
+        )
     })
 }
 
@@ -88,7 +96,10 @@ fn split_all(arguments: &[String], separator: char, flag: &str, form: &str) -> O
     let mut map = Map::new();
     for argument in arguments {
         let Some((name, value)) = argument.split_once(separator) else {
-            return Err(Failure::usage(format!("an argument of {flag} has no `{separator}`"), format!("write it as {flag} {form}")));
+            return Err(Failure::usage(
+                format!("an argument of {flag} has no `{separator}`"),
+                format!("write it as {flag} {form}"),
+            ));
         };
         let (name, value) = if separator == ':' { (name.trim(), value.trim()) } else { (name, value) };
         if map.insert(name.to_owned(), value.into()).is_some() {
@@ -105,7 +116,8 @@ fn read(reader: impl Read, name: &str) -> Outcome<String> {
     if bytes.len() as u64 > INPUT_BYTES_MAX {
         return Err(Failure::new(format!("{name} is larger than {INPUT_BYTES_MAX} bytes"), "hand in less"));
     }
-    String::from_utf8(bytes).map_err(|_| Failure::new(format!("{name} is not UTF-8 text"), "encode it, for example with base64"))
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::new(format!("{name} is not UTF-8 text"), "encode it, for example with base64"))
 }
 
 fn without_line_break(text: &str) -> &str {
@@ -120,7 +132,9 @@ mod tests {
     /// `echo` adds one line break, and one is taken away.
     #[test]
     fn one_line_break_is_taken_away() {
-        for (given, kept) in [("v\n", "v"), ("v", "v"), ("v\r\n", "v"), ("v\n\n", "v\n"), ("a\nb\n", "a\nb"), ("\n", "")] {
+        for (given, kept) in
+            [("v\n", "v"), ("v", "v"), ("v\r\n", "v"), ("v\n\n", "v\n"), ("a\nb\n", "a\nb"), ("\n", "")]
+        {
             assert_eq!(without_line_break(given), kept, "{given:?}");
         }
     }

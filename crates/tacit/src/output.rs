@@ -67,16 +67,18 @@ impl Output {
 
     /// JSON, indented.
     pub(crate) fn json<T: Serialize>(self, thing: &T) -> Outcome {
-        let text = serde_json::to_string_pretty(thing)
-            .map_err(|error| Failure::new(format!("cannot write JSON: {error}"), "report this: it is a fault of ours"))?;
+        let text = serde_json::to_string_pretty(thing).map_err(|error| {
+            Failure::new(format!("cannot write JSON: {error}"), "report this: it is a fault of ours")
+        })?;
         print(&format!("{text}\n"))
     }
 }
 
 /// One JSON document on one line.
 pub(crate) fn json_line<T: Serialize>(thing: &T) -> Outcome {
-    let text = serde_json::to_string(thing)
-        .map_err(|error| Failure::new(format!("cannot write JSON: {error}"), "report this: it is a fault of ours"))?;
+    let text = serde_json::to_string(thing).map_err(|error| {
+        Failure::new(format!("cannot write JSON: {error}"), "report this: it is a fault of ours")
+    })?;
     print(&format!("{text}\n"))
 }
 
@@ -100,7 +102,11 @@ fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 /// Data as it is, with a line break at its end. On a terminal, without control characters.
 pub(crate) fn data(text: &str) -> Outcome {
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    if io::stdout().is_terminal() { print(&format!("{}{end}", clean_text(text))) } else { print(&format!("{text}{end}")) }
+    if io::stdout().is_terminal() {
+        print(&format!("{}{end}", clean_text(text)))
+    } else {
+        print(&format!("{text}{end}"))
+    }
 }
 
 /// Bytes as they are.

@@ -31,7 +31,13 @@ impl Session {
             });
         };
         let client = Client::new(&settings.addr, token)?;
-        Ok(Self { client, out, environment: settings.environment, named_environment, workspace: settings.workspace })
+        Ok(Self {
+            client,
+            out,
+            environment: settings.environment,
+            named_environment,
+            workspace: settings.workspace,
+        })
     }
 
     /// The workspace of the command.

@@ -1,0 +1,355 @@
+//! `secrets`: create, rotate, look after, delete. Nothing here shows a value but `reveal`.
+
+mod policy;
+mod set;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tacit_api::{FieldMap, Kind, RevealRequest, Secret, SecretQuery, SecretState, ValueState};
+use tacit_client::every_page;
+
+use crate::{
+    destination,
+    error::{Exit, Failure, Outcome},
+    input,
+    output::{DOTS, Output, data, talk, warn},
+    session::Session,
+};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    List(List),
+    /// Show a secret without its value.
+    #[command(after_help = "Example:\n  tacit secrets show STRIPE_KEY")]
+    Show {
+        /// Its name.
+        name: String,
+    },
+    Set(set::Set),
+    Reveal(Reveal),
+    /// List the versions of the value in --env that are kept.
+    #[command(after_help = "Example:\n  tacit secrets versions STRIPE_KEY --env live")]
+    Versions {
+        /// Its name.
+        name: String,
+    },
+    /// Make an earlier version of the value in --env current again.
+    #[command(after_help = "Example:\n  tacit secrets rollback STRIPE_KEY 2 --env live")]
+    Rollback {
+        /// Its name.
+        name: String,
+        /// The version, as `secrets versions` lists it.
+        version: i64,
+    },
+    /// Show what depends on a secret.
+    #[command(after_help = "Example:\n  tacit secrets usages STRIPE_KEY")]
+    Usages {
+        /// Its name.
+        name: String,
+    },
+    Policy(policy::Policy),
+    /// Switch a secret off, at once: everywhere, or in the environment that --env names.
+    #[command(
+        after_help = "Example:\n  tacit secrets disable STRIPE_KEY\n  tacit secrets disable STRIPE_KEY --env live"
+    )]
+    Disable {
+        /// Its name.
+        name: String,
+    },
+    /// Switch a secret on again: as a whole, or in the environment that --env names.
+    #[command(
+        after_help = "Example:\n  tacit secrets enable STRIPE_KEY\n  tacit secrets enable STRIPE_KEY --env live"
+    )]
+    Enable {
+        /// Its name.
+        name: String,
+    },
+    Delete(Delete),
+    /// Bring a deleted secret back, while its deletion window lasts.
+    #[command(after_help = "Example:\n  tacit secrets restore STRIPE_KEY")]
+    Restore {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// List secrets, without their values.
+#[derive(Args)]
+#[command(after_help = "Example:\n  tacit secrets list --search stripe\n  tacit secrets list --env live")]
+pub(crate) struct List {
+    /// Part of the name, description or folder.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only those of this type.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Only those in this folder.
+    #[arg(long, value_name = "PATH")]
+    folder: Option<String>,
+    /// Only those in this state.
+    #[arg(long, value_parser = ["active", "disabled"])]
+    state: Option<String>,
+    /// List system-managed secrets, too.
+    #[arg(long)]
+    system: bool,
+}
+
+/// Print the value in --env, if the secret is masked and you may look. It is on the record that you did.
+#[derive(Args)]
+#[command(after_help = "Example:\n  tacit secrets reveal DB_LOGIN --env test --field username")]
+pub(crate) struct Reveal {
+    /// Its name.
+    name: String,
+    /// Which field; the type's main field unless said.
+    #[arg(long)]
+    field: Option<String>,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// Delete a secret. It can be restored while the workspace's deletion window lasts.
+#[derive(Args)]
+#[command(after_help = "Example:\n  tacit secrets delete STRIPE_KEY")]
+pub(crate) struct Delete {
+    /// Its name.
+    name: String,
+    /// Delete it although something depends on it.
+    #[arg(long)]
+    force: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Command {
+    pub(crate) async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Self::List(list) => list.run(session).await,
+            Self::Show { name } => {
+                let secret = session.workspace().secret(&name).await?;
+                session.out.one(&secret, &properties(&secret))
+            }
+            Self::Set(set) => set.run(session).await,
+            Self::Reveal(reveal) => reveal.run(session).await,
+            Self::Versions { name } => versions(session, &name).await,
+            Self::Rollback { name, version } => roll_back(session, &name, version).await,
+            Self::Usages { name } => usages(session, &name).await,
+            Self::Policy(policy) => policy.run(session).await,
+            Self::Disable { name } => switch(session, &name, false).await,
+            Self::Enable { name } => switch(session, &name, true).await,
+            Self::Delete(delete) => delete.run(session).await,
+            Self::Restore { name } => {
+                let secret = session.workspace().restore_secret(&name).await?;
+                session.out.done(&secret, &format!("{} is back", secret.name))
+            }
+        }
+    }
+}
+
+impl List {
+    async fn run(self, session: &Session) -> Outcome {
+        let query = SecretQuery {
+            search: self.search,
+            // Only if it was named: without, the list is of all secrets, wherever they have values.
+            environment: session.named_environment.clone(),
+            kind: self.kind,
+            folder: self.folder,
+            state: self
+                .state
+                .map(|state| if state == "disabled" { SecretState::Disabled } else { SecretState::Active }),
+            system: self.system.then_some(true),
+            limit: Some(500),
+            cursor: None,
+        };
+        let workspace = session.workspace();
+        let all =
+            every_page(async |cursor| workspace.secrets(&SecretQuery { cursor, ..query.clone() }).await)
+                .await?;
+        session.out.list(all, &["NAME", "TYPE", "VISIBILITY", "STATE", "VALUES", "TO", "FOLDER"], |secret| {
+            let values: Vec<_> = secret.environments.iter().map(|(name, value)| short(name, value)).collect();
+            let to: Vec<_> = secret.destinations.iter().map(destination::shown).collect();
+            vec![
+                secret.name.clone(),
+                secret.kind.clone(),
+                secret.visibility.clone(),
+                secret.state.as_str().to_owned(),
+                values.join(", "),
+                to.join(", "),
+                secret.folder.clone(),
+            ]
+        })
+    }
+}
+
+fn short(environment: &str, value: &ValueState) -> String {
+    let off = if value.disabled { " (disabled)" } else { "" };
+    format!("{environment} v{}{off}", value.version)
+}
+
+fn properties(secret: &Secret) -> Vec<(&'static str, String)> {
+    let mut properties = vec![
+        ("name", secret.name.clone()),
+        ("type", secret.kind.clone()),
+        ("visibility", secret.visibility.clone()),
+        ("state", secret.state.as_str().to_owned()),
+        ("description", secret.description.clone()),
+        ("folder", secret.folder.clone()),
+    ];
+    properties.extend(secret.destinations.iter().map(|to| ("to", policy::sentence(to))));
+    for (environment, value) in &secret.environments {
+        let fields = masked(&secret.kind, value);
+        properties.push(("value", format!("{} since {}: {fields}", short(environment, value), value.set_at)));
+    }
+    if let Some(days) = secret.rotate_every_days {
+        properties.push(("rotate", format!("every {days} days")));
+    }
+    properties.push(("expires", secret.expires_at.clone().unwrap_or_default()));
+    properties.push(("created", format!("{} by {}", secret.created_at, secret.created_by)));
+    properties.push(("updated", secret.updated_at.clone()));
+    properties.push(("deleted", secret.deleted_at.clone().unwrap_or_default()));
+    properties
+}
+
+/// A value's fields: what is shown, and dots for the rest. The dots say nothing about a length.
+fn masked(kind: &str, value: &ValueState) -> String {
+    let mut fields: Vec<String> =
+        value.fields.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    match Kind::named(kind) {
+        Some(kind) => fields.extend(
+            kind.fields.iter().filter(|field| field.hidden).map(|field| format!("{}={DOTS}", field.name)),
+        ),
+        None => fields.push(DOTS.to_owned()),
+    }
+    fields.join(" ")
+}
+
+/// A text as it is, anything else as JSON.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+impl Reveal {
+    async fn run(self, session: &Session) -> Outcome {
+        let why = RevealRequest { reason: self.reason };
+        let workspace = session.workspace();
+        // Which field is the main one follows from the type; ask before looking, so that a wrong name is no look.
+        let field = match self.field {
+            Some(field) => field,
+            None if session.out == Output::Json => String::new(),
+            None => main_field(&workspace.secret(&self.name).await?)?,
+        };
+        let revealed = workspace.reveal(&self.name, &session.environment, &why).await?;
+        if session.out == Output::Json {
+            return session.out.json(&revealed);
+        }
+        let FieldMap(fields) = &revealed.fields;
+        let Some(value) = fields.get(&field) else {
+            let names: Vec<_> = fields.keys().map(String::as_str).collect();
+            return Err(Failure::usage(
+                format!("{} has no field {field}", self.name),
+                format!("it has {}", names.join(", ")),
+            ));
+        };
+        data(&plain(value))
+    }
+}
+
+fn main_field(secret: &Secret) -> Outcome<String> {
+    match Kind::named(&secret.kind) {
+        Some(kind) => Ok(kind.main_field.to_owned()),
+        None => Err(Failure::usage(
+            format!("{} is of type {}, which this version does not know", secret.name, secret.kind),
+            "name the field with --field",
+        )),
+    }
+}
+
+async fn versions(session: &Session, name: &str) -> Outcome {
+    let all = session.workspace().versions(name, &session.environment).await?.items;
+    session.out.list(all, &["VERSION", "CURRENT", "SET", "BY"], |version| {
+        let current = if version.current { "yes" } else { "" };
+        vec![
+            version.version.to_string(),
+            current.to_owned(),
+            version.created_at.clone(),
+            version.created_by.clone(),
+        ]
+    })
+}
+
+async fn roll_back(session: &Session, name: &str, version: i64) -> Outcome {
+    let environment = &session.environment;
+    let new = session.workspace().roll_back(name, environment, version).await?;
+    warn(&new.warnings);
+    let answer = json!({"name": name, "environment": environment, "version": new.version, "from": version});
+    session.out.done(
+        &answer,
+        &format!("{name}: version {} in {environment} is what version {version} was", new.version),
+    )
+}
+
+async fn usages(session: &Session, name: &str) -> Outcome {
+    let usage = session.workspace().secret_usages(name).await?;
+    if session.out == Output::Json {
+        return session.out.json(&usage);
+    }
+    session.out.list(usage.automations, &["AUTOMATION", "ENV"], |using| {
+        vec![using.name.clone(), using.environment.clone()]
+    })
+}
+
+async fn switch(session: &Session, name: &str, on: bool) -> Outcome {
+    // The default environment would be a trap here: whoever pulls a kill switch means all of it.
+    let environment = session.named_environment.as_deref();
+    let workspace = session.workspace();
+    if on {
+        workspace.enable_secret(name, environment).await?;
+    } else {
+        workspace.disable_secret(name, environment).await?;
+    }
+    let (state, place) =
+        (if on { "enabled" } else { "disabled" }, environment.unwrap_or("every environment"));
+    session.out.done(
+        &json!({"name": name, "environment": environment, "state": state}),
+        &format!("{name} is {state} in {place}"),
+    )
+}
+
+impl Delete {
+    async fn run(self, session: &Session) -> Outcome {
+        let workspace = session.workspace();
+        if !self.yes {
+            let dependents = workspace.secret_usages(&self.name).await?.automations;
+            if !dependents.is_empty() {
+                let names: Vec<_> = dependents
+                    .iter()
+                    .map(|using| format!("{} ({})", using.name, using.environment))
+                    .collect();
+                talk(&format!("{} is used by {}", self.name, names.join(", ")));
+            }
+            input::confirm(&format!("Delete {} in every environment?", self.name))?;
+        }
+        let deleted = workspace.delete_secret(&self.name, self.force).await?;
+        let sentence = match &deleted.restorable_until {
+            Some(until) => {
+                format!("{} is deleted; until {until} `tacit secrets restore` brings it back", self.name)
+            }
+            None => format!("{} is deleted", self.name),
+        };
+        session.out.done(&json!({"name": self.name, "restorable_until": deleted.restorable_until}), &sentence)
+    }
+}
+
+/// A refusal to take a value from the command line. What was given is not repeated.
+fn value_in_argument(name: &str) -> Failure {
+    Failure {
+        exit: Exit::Usage,
+        ..Failure::new(
+            "a value is not taken from the command line, where others can see it and the shell keeps it",
+            format!(
+                "run `tacit secrets set {name}` and type it when asked, or hand it in on standard input; if what you typed is real, rotate it"
+            ),
+        )
+    }
+}

@@ -1,0 +1,57 @@
+# Sourced by the other scripts: what they share. Everything a script makes lies below .cache and target.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CACHE="$PWD/.cache"
+mkdir -p "$CACHE"
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+fail() { printf 'error: %s\n  %s\n' "$1" "$2" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
+    fail "cannot install $*" "run this as root, or install these Debian packages yourself"
+  fi
+}
+
+# debian PACKAGE...: installs what is missing.
+debian() {
+  local missing=()
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  say "installing ${missing[*]}"
+  as_root apt-get update -qq >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# What building needs: a C compiler for SQLite and the crypto library, and the system's certificates.
+build_tools() {
+  command -v cargo >/dev/null || fail "cargo is not there" "install Rust 1.95 or newer"
+  command -v cc >/dev/null && [ -e /usr/include/stdio.h ] || debian gcc libc6-dev
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || debian ca-certificates
+}
+
+# A real HTTP service that echoes what it is sent: httpbin, in a virtual environment of its own.
+install_httpbin() {
+  HTTPBIN="$CACHE/httpbin/bin/python"
+  [ -x "$HTTPBIN" ] && "$HTTPBIN" -c 'import httpbin' 2>/dev/null && return
+  command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || debian python3 python3-venv
+  say "installing httpbin 0.10.4 into .cache"
+  rm -rf "$CACHE/httpbin"
+  python3 -m venv "$CACHE/httpbin"
+  "$CACHE/httpbin/bin/pip" install --quiet --disable-pip-version-check 'httpbin==0.10.4'
+}
+
+# start_httpbin PORT: in the background; its process id is HTTPBIN_PID.
+start_httpbin() {
+  "$HTTPBIN" -m httpbin.core --host 127.0.0.1 --port "$1" >"$CACHE/httpbin.log" 2>&1 &
+  HTTPBIN_PID=$!
+  for _ in $(seq 100); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+    sleep 0.1
+  done
+  fail "httpbin did not start on port $1" "look at .cache/httpbin.log"
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
