@@ -244,3 +244,184 @@ fn placement_not_allowed(snapshot: &Snapshot, purpose: &Purpose<'_>, destination
     )
     .suggest("move the reference, or have someone who may aim the secret add the place to its destination")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::select};
+    use serde_json::json;
+    use tacit_model::{SecretType, Timestamp};
+    use tacit_store::secrets::{Secret, Value};
+
+    use super::*;
+
+    const HOSTS: &[&str] = &["api.good.test", "x.good.test", "a.x.good.test", "good.test", "evilgood.test", "127.0.0.1"];
+    const PATTERNS: &[&str] = &["api.good.test", "*.good.test", "good.test", "127.0.0.1"];
+    const PATHS: &[&str] = &["/", "/v1", "/v1/a", "/v1/a/b", "/v2/a"];
+    const PATH_PATTERNS: &[&str] = &["/v1", "/v1/*", "/v1/**", "/**", "/*/a"];
+    const METHODS: &[&str] = &["GET", "POST", "DELETE"];
+    const PLACES: &[&str] = &["auth", "header:x-a", "query:k", "json:/a"];
+    const ENVIRONMENTS: &[&str] = &["test", "live"];
+
+    /// A destination as plain words.
+    #[derive(Clone, Debug)]
+    struct Plain {
+        host: &'static str,
+        https: bool,
+        port: u16,
+        methods: Vec<&'static str>,
+        paths: Vec<&'static str>,
+        places: Vec<&'static str>,
+        environments: Vec<&'static str>,
+    }
+
+    #[derive(Clone, Debug)]
+    struct Case {
+        rights: Vec<Right>,
+        restricted: bool,
+        disabled: bool,
+        disabled_here: bool,
+        deleted: bool,
+        has_value: bool,
+        destinations: Vec<Plain>,
+        host: &'static str,
+        https: bool,
+        port: u16,
+        method: &'static str,
+        path: &'static str,
+        place: &'static str,
+        environment: &'static str,
+    }
+
+    fn some(of: &'static [&'static str], least: usize) -> impl Strategy<Value = Vec<&'static str>> {
+        prop::collection::vec(select(of), least..3)
+    }
+
+    fn plain() -> impl Strategy<Value = Plain> {
+        (select(PATTERNS), any::<bool>(), select(&[443u16, 8443][..]), some(METHODS, 0), some(PATH_PATTERNS, 0), some(PLACES, 1), some(ENVIRONMENTS, 0))
+            .prop_map(|(host, https, port, methods, paths, places, environments)| Plain { host, https, port, methods, paths, places, environments })
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        let rights = prop::collection::vec(select(Right::ALL), 0..8);
+        let mostly_not = || prop::bool::weighted(0.1);
+        let state = (any::<bool>(), mostly_not(), mostly_not(), mostly_not(), prop::bool::weighted(0.9));
+        let request = (select(HOSTS), any::<bool>(), select(&[443u16, 8443][..]), select(METHODS), select(PATHS), select(PLACES), select(ENVIRONMENTS));
+        (rights, state, prop::collection::vec(plain(), 0..4), request).prop_map(|(rights, state, destinations, request)| {
+            let (restricted, disabled, disabled_here, deleted, has_value) = state;
+            let (host, https, port, method, path, place, environment) = request;
+            Case { rights, restricted, disabled, disabled_here, deleted, has_value, destinations, host, https, port, method, path, place, environment }
+        })
+    }
+
+    /// The rules of the contract once more, on words, without any of the types.
+    fn naive_host(pattern: &str, host: &str) -> bool {
+        match pattern.strip_prefix("*.") {
+            None => pattern == host,
+            Some(base) => host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == base),
+        }
+    }
+
+    fn naive_path(pattern: &str, path: &str) -> bool {
+        let pattern: Vec<&str> = pattern[1..].split('/').collect();
+        let path: Vec<&str> = path[1..].split('/').collect();
+        fn walk(pattern: &[&str], path: &[&str]) -> bool {
+            match (pattern, path) {
+                (["**"], _) | ([], []) => true,
+                ([first, rest @ ..], [segment, more @ ..]) => (*first == *segment || (*first == "*" && !segment.is_empty())) && walk(rest, more),
+                _ => false,
+            }
+        }
+        walk(&pattern, &path)
+    }
+
+    fn naive_use(case: &Case) -> Result<(), Code> {
+        let has = |right| case.rights.contains(&right);
+        if !has(Right::SecretUse) {
+            return Err(Code::Forbidden);
+        }
+        if case.deleted || case.disabled || (case.disabled_here && case.has_value) {
+            return Err(Code::SecretDisabled);
+        }
+        if !case.has_value {
+            return Err(Code::NoValueInEnvironment);
+        }
+        if case.destinations.is_empty() {
+            return if has(Right::SecretReveal) && !case.restricted { Ok(()) } else { Err(Code::DestinationRequired) };
+        }
+        let fits = |d: &&Plain| {
+            d.https == case.https
+                && d.port == case.port
+                && naive_host(d.host, case.host)
+                && (d.methods.is_empty() || d.methods.contains(&case.method))
+                && (d.paths.is_empty() || d.paths.iter().any(|pattern| naive_path(pattern, case.path)))
+                && (d.environments.is_empty() || d.environments.contains(&case.environment))
+        };
+        let fitting: Vec<&Plain> = case.destinations.iter().filter(fits).collect();
+        match () {
+            () if fitting.is_empty() => Err(Code::DestinationNotAllowed),
+            () if fitting.iter().any(|d| d.places.contains(&case.place)) => Ok(()),
+            () => Err(Code::PlacementNotAllowed),
+        }
+    }
+
+    fn naive_reveal(case: &Case) -> Result<(), Code> {
+        match () {
+            () if !case.rights.contains(&Right::SecretReveal) => Err(Code::Forbidden),
+            () if case.restricted => Err(Code::RestrictedSecret),
+            () if !case.has_value => Err(Code::NoValueInEnvironment),
+            () => Ok(()),
+        }
+    }
+
+    fn snapshot(case: &Case, environment: EnvironmentId) -> Snapshot {
+        let destinations = case.destinations.iter().map(|d| {
+            json!({"host": d.host, "scheme": if d.https { "https" } else { "http" }, "port": d.port, "methods": d.methods,
+                   "paths": d.paths, "places": d.places, "environments": d.environments})
+        });
+        let time = Timestamp::from_millis(0);
+        let secret = Secret {
+            id: SecretId::from_bytes([1; 16]),
+            name: "K".parse().unwrap(),
+            kind: SecretType::Text,
+            visibility: if case.restricted { Visibility::Restricted } else { Visibility::Masked },
+            description: String::new(),
+            folder: "".parse().unwrap(),
+            destinations: serde_json::from_value(destinations.collect()).unwrap(),
+            rotate_every_days: None,
+            expires_at: None,
+            disabled: case.disabled,
+            deleted_at: case.deleted.then_some(time),
+            created_at: time,
+            created_by: String::new(),
+            updated_at: time,
+        };
+        let value = Value { environment, current: 1, latest: 1, disabled: case.disabled_here, set_at: time, shown: "{}".to_owned() };
+        Snapshot { secret, values: if case.has_value { vec![value] } else { Vec::new() } }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        /// What is decided is what the contract says, on twenty thousand random cases.
+        #[test]
+        fn agrees_with_a_naive_oracle(case in case()) {
+            let environment = EnvironmentId::from_bytes([2; 16]);
+            let snapshot = snapshot(&case, environment);
+            let rights = Rights::of(&case.rights);
+            let scheme = if case.https { tacit_model::Scheme::Https } else { tacit_model::Scheme::Http };
+            let target = Target::new(scheme, tacit_model::Host::parse(case.host).unwrap(), case.port);
+            let purpose = Purpose {
+                target: &target,
+                method: case.method,
+                path: case.path,
+                place: &case.place.parse().unwrap(),
+                environment,
+                environment_name: &case.environment.parse().unwrap(),
+            };
+            let used = use_in_request(Authority::Rights(rights), &snapshot, &purpose, 7).map(drop).map_err(|problem| problem.code);
+            prop_assert_eq!(used, naive_use(&case));
+            let revealed = reveal(rights, &snapshot, environment, 7).map(drop).map_err(|problem| problem.code);
+            prop_assert_eq!(revealed, naive_reveal(&case));
+        }
+    }
+}
