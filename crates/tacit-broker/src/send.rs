@@ -148,6 +148,12 @@ impl Broker {
             && matches!(received.status(), 301 | 302 | 303 | 307 | 308)
             && let Some(location) = received.redirect_location()
         {
+            // A location that holds a value, in whatever form, would carry it to wherever it points.
+            let (_, findings) = tacit_redact::scrub_text(&scan, &location);
+            if findings.total() > 0 {
+                outcome.findings = Some(findings.total());
+                return Ok((intents, Err(redirect_refused(&draft.target, "to an address that holds the secret's value"))));
+            }
             return Ok((intents, Ok(Hop::Redirected { status: received.status(), location })));
         }
         let limits = ReadLimits { body_bytes_max: limits::RESPONSE_BODY_BYTES_MAX as u64, timeout: remaining(deadline) };
@@ -163,11 +169,13 @@ impl Broker {
     }
 }
 
+fn redirect_refused(target: &Target, why: &str) -> Problem {
+    Problem::new(Code::RedirectRefused, format!("{target} redirected {why}")).suggest("request the final address yourself, with a destination for it")
+}
+
 /// Turns the draft towards where a redirect points. The next hop is judged as a request of its own.
 fn follow(template: &mut HttpTemplate, draft: &mut Draft, status: u16, location: &str) -> Result<(), Problem> {
-    let refused = |why: &str| {
-        Problem::new(Code::RedirectRefused, format!("{} redirected {why}", draft.target)).suggest("request the final address yourself, with a destination for it")
-    };
+    let refused = |why: &str| redirect_refused(&draft.target, why);
     let base = format!("{}{}", draft.target, draft.path.path());
     let joined = url::Url::parse(&base).and_then(|base| base.join(location)).map_err(|_| refused("to something that is not a URL"))?;
     let (target, path): (Target, RequestPath) = Target::parse_url(joined.as_str()).map_err(|_| refused("to a URL that cannot be read one way only"))?;
@@ -187,6 +195,10 @@ fn follow(template: &mut HttpTemplate, draft: &mut Draft, status: u16, location:
         Place::Json(_) | Place::Form(_) => draft.body.is_some(),
         Place::Auth | Place::Header(_) | Place::Signature => true,
     };
+    if target != draft.target && !template.slots.iter().all(|slot| stays(&slot.place)) {
+        // A secret that stood in the URL cannot be judged for another origin, which may have been told it in some form.
+        return Err(refused("a request with a secret in its URL to another origin"));
+    }
     let kept: Vec<usize> = (0..template.slots.len()).filter(|at| stays(&template.slots[*at].place)).collect();
     let renumber = |slot: usize| kept.iter().position(|at| *at == slot).ok_or_else(|| Problem::internal("a slot was lost"));
     for (_, fragments) in &mut draft.headers {

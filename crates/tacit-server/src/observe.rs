@@ -31,7 +31,7 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
     let mut response = next.run(request).await;
-    if let Some(ApiError(problem)) = response.extensions_mut().remove::<ApiError>() {
+    if let Some(ApiError { problem, .. }) = response.extensions_mut().remove::<ApiError>() {
         if problem.cause().is_some() || problem.code == Code::Internal {
             tracing::error!(request_id = id.text(), code = %problem.code, cause = problem.cause(), "a request failed");
         }

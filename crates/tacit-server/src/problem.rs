@@ -9,17 +9,28 @@ use tacit_model::{Code, Problem};
 
 /// A problem on its way out. The middleware puts the request's id in and writes the cause to the log.
 #[derive(Clone)]
-pub(crate) struct ApiError(pub(crate) Box<Problem>);
+pub(crate) struct ApiError {
+    pub(crate) problem: Box<Problem>,
+    status: StatusCode,
+}
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        Self(Box::new(problem))
+        Self { status: status(problem.code), problem: Box::new(problem) }
+    }
+}
+
+impl ApiError {
+    /// A problem of something that is written down rather than sent: there, a misplaced secret is a broken rule.
+    pub(crate) fn when_saved(problem: Problem) -> Self {
+        let status = if problem.code == Code::PlacementNotAllowed { StatusCode::UNPROCESSABLE_ENTITY } else { status(problem.code) };
+        Self { status, problem: Box::new(problem) }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = status(self.0.code).into_response();
+        let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -34,9 +45,10 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::RestrictedSecret
         | Code::DestinationRequired
         | Code::DestinationNotAllowed
+        | Code::PlacementNotAllowed
         | Code::ForeignCredential
         | Code::AddressBlocked => StatusCode::FORBIDDEN,
-        Code::ValidationFailed | Code::ImmutableField | Code::UnknownReference | Code::PlacementNotAllowed | Code::UnexpectedStatus => {
+        Code::ValidationFailed | Code::ImmutableField | Code::UnknownReference | Code::UnexpectedStatus => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         Code::NameTaken
@@ -56,8 +68,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
     }
 }
 
-/// The document of a problem. `sent` is whether the request would have left: a placement is a broken rule when it is
-/// written down and a refusal when it is sent.
+/// The document of a problem.
 pub(crate) fn respond(problem: &Problem, status: StatusCode, request_id: &str) -> Response {
     let document = Document {
         kind: format!("urn:tacit:problem:{}", problem.code),

@@ -88,3 +88,17 @@ pub fn openapi_json() -> String {
     let (_, document) = documented().split_for_parts();
     document.to_pretty_json().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    /// The committed document is the code's. `TACIT_UPDATE=1 cargo test -p tacit-server openapi` writes it anew.
+    #[test]
+    fn openapi_document_is_committed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+        let made = super::openapi_json() + "\n";
+        if std::env::var_os("TACIT_UPDATE").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        assert!(std::fs::read_to_string(path).unwrap_or_default() == made, "docs/openapi.json is out of date");
+    }
+}

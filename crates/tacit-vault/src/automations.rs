@@ -101,11 +101,10 @@ impl Vault {
     /// # Errors
     /// `forbidden`, `validation_failed`, `placement_not_allowed`, `unknown_reference`.
     pub async fn publish_automation(&self, caller: &Caller, definition: &Automation, dry_run: bool) -> Result<PublishedAutomation, Problem> {
-        let compiled = compile(definition)?;
-        settle_change!(self, caller, |access| self.publish_once(&access, definition, &compiled, dry_run))
+        settle_change!(self, caller, |access| self.publish_once(&access, definition, dry_run))
     }
 
-    async fn publish_once(&self, access: &Access, definition: &Automation, compiled: &Compiled, dry_run: bool) -> Result<PublishedAutomation, Stop> {
+    async fn publish_once(&self, access: &Access, definition: &Automation, dry_run: bool) -> Result<PublishedAutomation, Stop> {
         let workspace = access.view.workspace.id;
         let found = self.0.store.automation(workspace, &definition.name.key()).await?;
         let created = found.is_none();
@@ -115,8 +114,13 @@ impl Vault {
         if let Err(problem) = require(access.principal.rights, Right::AutomationWrite) {
             return Err(refuse(problem).await);
         }
-        let secrets = self.referenced_secrets(access, compiled).await?;
-        self.check_variables(access, compiled).await?;
+        let compiled = match compile(definition) {
+            Ok(compiled) => compiled,
+            Err(problem) if problem.code == Code::PlacementNotAllowed => return Err(refuse(problem).await),
+            Err(problem) => return Err(problem.into()),
+        };
+        let secrets = self.referenced_secrets(access, &compiled).await?;
+        self.check_variables(access, &compiled).await?;
         if !secrets.is_empty()
             && let Err(problem) = require(access.principal.rights, Right::SecretUse)
         {
@@ -133,7 +137,7 @@ impl Vault {
         let mut warnings = Vec::new();
         let mut grants = Vec::new();
         for snapshot in &secrets {
-            let pinned = pinned_origin(access, snapshot, compiled);
+            let pinned = pinned_origin(access, snapshot, &compiled);
             if snapshot.secret.destinations.is_empty() && pinned.is_none() {
                 warnings.push(format!("`{}` has no destination, so runs that use it will fail until it gets one", snapshot.secret.name));
             }

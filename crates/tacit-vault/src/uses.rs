@@ -231,23 +231,60 @@ impl Vault {
             };
             return Err(self.refuse_event(access, refused, problem).await);
         }
-        self.add_scans(access, request, &bound, &mut prepared).await?;
+        let granted = self.granted(access, grants.as_deref().unwrap_or_default()).await?;
+        let candidates = prepared.used.iter().map(|(snapshot, ..)| snapshot).chain(bound.iter()).chain(&granted).map(Arc::clone).collect();
+        self.add_scans(access, request, candidates, &mut prepared).await?;
         prepared.pool_key = pool_key(access, &actor, &prepared);
         Ok(prepared)
     }
 
-    /// Everything that could come back from this host: every kept version, in every environment, of every secret that
-    /// is bound there or used now.
-    async fn add_scans(&self, access: &Access, request: &UseRequest<'_>, bound: &[Arc<Snapshot>], prepared: &mut PreparedUse) -> Result<(), Stop> {
-        if bound.len() > limits::SCANNED_SECRETS_MAX {
+    /// Puts on the record that a request was refused before it could be judged, because of where a secret stands in it.
+    /// Other broken rules are bad input and not refusals. Returns what the caller is told.
+    pub async fn refuse_request(&self, caller: &Caller, environment: &EnvironmentName, method: &str, problem: Problem) -> Problem {
+        if problem.code != Code::PlacementNotAllowed {
+            return problem;
+        }
+        let access = match self.access(caller).await {
+            Ok(access) => access,
+            Err(problem) => return problem,
+        };
+        let object = Object::new(ObjectKind::Request, access.request_id, method);
+        let mut event = self.event(&access, Verb::RequestSend, object, EventOutcome::Allowed, Detail { method: MethodText::new(method), ..Detail::default() });
+        event.environment = Some(environment.clone());
+        match self.refuse_event(&access, event, problem).await {
+            Stop::Problem(problem) => *problem,
+            Stop::Stale => busy(),
+        }
+    }
+
+    /// The secrets that a run may use anywhere: what one service got, another one may send back.
+    async fn granted(&self, access: &Access, grants: &[(SecretId, Option<String>)]) -> Result<Vec<Arc<Snapshot>>, Stop> {
+        let mut granted = Vec::with_capacity(grants.len());
+        for (id, _) in grants {
+            if let Some(secret) = self.0.store.secret_by_id(access.view.workspace.id, *id).await? {
+                granted.push(Arc::new(self.with_values(&access.view, secret).await?));
+            }
+        }
+        Ok(granted)
+    }
+
+    /// Everything that could come back: every kept version, in every environment, of every secret that is bound to the
+    /// host, granted to the run, or used now.
+    async fn add_scans(
+        &self,
+        access: &Access,
+        request: &UseRequest<'_>,
+        mut candidates: Vec<Arc<Snapshot>>,
+        prepared: &mut PreparedUse,
+    ) -> Result<(), Stop> {
+        candidates.sort_by_key(|snapshot| snapshot.secret.id);
+        candidates.dedup_by_key(|snapshot| snapshot.secret.id);
+        if candidates.len() > limits::SCANNED_SECRETS_MAX {
             prepared.response = prepared.response.max(ResponseRule::StatusOnly);
             return Ok(());
         }
-        let mut candidates: Vec<&Arc<Snapshot>> = prepared.used.iter().map(|(snapshot, ..)| snapshot).chain(bound).collect();
-        candidates.sort_by_key(|snapshot| snapshot.secret.id);
-        candidates.dedup_by_key(|snapshot| snapshot.secret.id);
         let mut scans = Vec::new();
-        for snapshot in candidates {
+        for snapshot in &candidates {
             let used_now = prepared.used.iter().any(|(used, ..)| used.secret.id == snapshot.secret.id);
             let may_name = used_now || (matches!(request.using, Using::Caller) && access.principal.has(Right::SecretUse));
             let marker = if may_name { format!("[sealed:{}]", snapshot.secret.name) } else { "[sealed]".to_owned() };
@@ -377,6 +414,8 @@ fn outcome_of(intent: &Event, outcome: &Outcome, now: Timestamp) -> Event {
         at: now,
         outcome: match outcome.code {
             None => EventOutcome::Succeeded,
+            // What the broker refuses on the way out is a refusal, although the intent was permitted.
+            Some(code @ (Code::AddressBlocked | Code::RedirectRefused)) => EventOutcome::Denied(RecordedCode::new(code.as_str())),
             Some(code) => EventOutcome::Failed(RecordedCode::new(code.as_str())),
         },
         detail: Detail {

@@ -16,6 +16,7 @@ use super::{Answer, cursor, environment, environment_in, from_cursor, limit, nam
 use crate::{
     app::App,
     extract::{Body, Json, Member, Path, Query, bad_json},
+    problem::ApiError,
     time,
 };
 
@@ -52,7 +53,7 @@ pub(crate) async fn put(State(app): State<App>, Member(caller): Member, Path((_w
     let name = named(&name, "automation")?;
     let definition = parse(&body, is_yaml(&headers, header::CONTENT_TYPE), &name)?;
     let dry_run = query.dry_run.unwrap_or(false);
-    let published = app.vault.publish_automation(&caller, &definition, dry_run).await?;
+    let published = app.vault.publish_automation(&caller, &definition, dry_run).await.map_err(ApiError::when_saved)?;
     let status = if published.created && !dry_run { StatusCode::CREATED } else { StatusCode::OK };
     let out = Published {
         name: published.name.to_string(),

@@ -12,7 +12,6 @@ use super::{Answer, environment_in};
 use crate::{
     app::App,
     extract::{Json, Member},
-    problem::ApiError,
 };
 
 /// Sends one HTTP request with secrets in place. The upstream's status is data, not an error.
@@ -20,7 +19,10 @@ use crate::{
 pub(crate) async fn send(State(app): State<App>, Member(caller): Member, Json(body): Json<SendRequest>) -> Answer<Out<SentResponse>> {
     let environment = environment_in("environment", &body.environment)?;
     let step = step(body)?;
-    let template = HttpTemplate::compile(&step, "").map_err(sent)?;
+    let template = match HttpTemplate::compile(&step, "") {
+        Ok(template) => template,
+        Err(problem) => return Err(app.vault.refuse_request(&caller, &environment, &step.method, problem).await.into()),
+    };
     let variables = variables(&template)?;
     let mut data = Data::new(Value::Null, environment.as_str(), "");
     data.set_variables(app.vault.variables_for(&caller, &environment, &variables).await?);
@@ -55,9 +57,4 @@ fn variables(template: &HttpTemplate) -> Result<Vec<String>, Problem> {
         }
     }
     Ok(names)
-}
-
-/// A misplaced secret in a request that is sent is a refusal, not a broken rule.
-fn sent(problem: Problem) -> ApiError {
-    ApiError::from(problem)
 }
