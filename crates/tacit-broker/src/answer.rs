@@ -23,7 +23,8 @@ pub struct Answer {
 impl Answer {
     pub(crate) fn new(scrubbed: Scrubbed, fields: Option<&[String]>) -> Self {
         let redactions = scrubbed.findings.total();
-        let is_json = scrubbed.headers.iter().any(|(name, value)| name == "content-type" && is_json_type(value));
+        let is_json =
+            scrubbed.headers.iter().any(|(name, value)| name == "content-type" && is_json_type(value));
         let mut headers = Map::new();
         for (name, value) in scrubbed.headers {
             match headers.get_mut(&name) {
@@ -80,7 +81,9 @@ fn keep(body: &Value, pointers: &[String]) -> Value {
     let tokens: Vec<Vec<String>> = pointers
         .iter()
         .filter(|pointer| body.pointer(pointer).is_some())
-        .map(|pointer| pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
+        .map(|pointer| {
+            pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect()
+        })
         .collect();
     keep_tokens(body, &tokens.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
@@ -89,7 +92,9 @@ fn keep_tokens(value: &Value, wanted: &[&[String]]) -> Value {
     if wanted.iter().any(|tokens| tokens.is_empty()) {
         return value.clone();
     }
-    let below = |key: &str| wanted.iter().filter(|tokens| tokens[0] == key).map(|tokens| &tokens[1..]).collect::<Vec<_>>();
+    let below = |key: &str| {
+        wanted.iter().filter(|tokens| tokens[0] == key).map(|tokens| &tokens[1..]).collect::<Vec<_>>()
+    };
     match value {
         Value::Object(members) => {
             let kept = members.iter().filter_map(|(key, member)| {
@@ -118,7 +123,8 @@ mod tests {
     #[test]
     fn i9_projection_keeps_only_what_is_named() {
         let body = json!({"id": 1, "secret": "x", "data": [{"a": 1, "b": 2}, {"a": 3}], "a/b": {"~": 1}});
-        let kept = |pointers: &[&str]| keep(&body, &pointers.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
+        let kept =
+            |pointers: &[&str]| keep(&body, &pointers.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
         assert_eq!(kept(&["/id"]), json!({"id": 1}));
         assert_eq!(kept(&["/data/1/a", "/id"]), json!({"id": 1, "data": [null, {"a": 3}]}));
         assert_eq!(kept(&["/a~1b/~0"]), json!({"a/b": {"~": 1}}));

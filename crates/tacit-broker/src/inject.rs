@@ -31,8 +31,14 @@ pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) ->
         texts.push(text_of(slot, value)?);
     }
     let mut injected = Injected {
-        request: OutboundRequest::new(method(&draft.method)?, join(&draft.path_and_query, &texts, |text| percent_encode(text.as_bytes()))?.to_string()),
-        unscrubbable: texts.iter().zip(&opened.values).any(|(text, value)| value.echoes && !strength(text.as_bytes()).is_scrubbable()),
+        request: OutboundRequest::new(
+            method(&draft.method)?,
+            join(&draft.path_and_query, &texts, |text| percent_encode(text.as_bytes()))?.to_string(),
+        ),
+        unscrubbable: texts
+            .iter()
+            .zip(&opened.values)
+            .any(|(text, value)| value.echoes && !strength(text.as_bytes()).is_scrubbable()),
         rendered: Vec::new(),
     };
     let mut headers = HeaderMap::new();
@@ -80,7 +86,8 @@ pub(crate) fn scan_set(opened: &Opened, rendered: &[(String, Zeroizing<String>)]
 }
 
 fn method(method: &str) -> Result<http::Method, Problem> {
-    http::Method::from_bytes(method.as_bytes()).map_err(|_| Problem::invalid("method", "is not an HTTP method"))
+    http::Method::from_bytes(method.as_bytes())
+        .map_err(|_| Problem::invalid("method", "is not an HTTP method"))
 }
 
 /// The text that stands in a slot: the main field, or the one that is named.
@@ -88,12 +95,20 @@ fn text_of(slot: &Slot, value: &OpenedValue) -> Result<Zeroizing<String>, Proble
     let main = || value.fields.text(value.kind.main_field());
     let no_field = || {
         let fields = value.kind.fields().iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
-        Problem::new(Code::UnknownReference, format!("`{}` has no such field; its type has {fields}", value.name))
+        Problem::new(
+            Code::UnknownReference,
+            format!("`{}` has no such field; its type has {fields}", value.name),
+        )
     };
-    let Some(path) = &slot.field else { return main().map(|text| Zeroizing::new(text.to_owned())).ok_or_else(no_field) };
+    let Some(path) = &slot.field else {
+        return main().map(|text| Zeroizing::new(text.to_owned())).ok_or_else(no_field);
+    };
     if value.kind == SecretType::Json {
         return json_field(value, path).ok_or_else(|| {
-            Problem::new(Code::UnknownReference, format!("the JSON of `{}` has nothing at that path", value.name))
+            Problem::new(
+                Code::UnknownReference,
+                format!("the JSON of `{}` has nothing at that path", value.name),
+            )
         });
     }
     let [Segment::Key(name)] = path.segments() else { return Err(no_field()) };
@@ -121,7 +136,11 @@ fn wipe(value: &mut Value) {
     }
 }
 
-fn join(fragments: &[Fragment], texts: &[Zeroizing<String>], encode: impl Fn(&str) -> String) -> Result<Zeroizing<String>, Problem> {
+fn join(
+    fragments: &[Fragment],
+    texts: &[Zeroizing<String>],
+    encode: impl Fn(&str) -> String,
+) -> Result<Zeroizing<String>, Problem> {
     let mut joined = Zeroizing::new(String::with_capacity(64));
     for fragment in fragments {
         match fragment {
@@ -136,21 +155,36 @@ fn join(fragments: &[Fragment], texts: &[Zeroizing<String>], encode: impl Fn(&st
 }
 
 fn basic_pair(fields: &Fields) -> Zeroizing<String> {
-    let pair = Zeroizing::new(format!("{}:{}", fields.text("username").unwrap_or_default(), fields.text("password").unwrap_or_default()));
+    let pair = Zeroizing::new(format!(
+        "{}:{}",
+        fields.text("username").unwrap_or_default(),
+        fields.text("password").unwrap_or_default()
+    ));
     Zeroizing::new(STANDARD.encode(pair.as_bytes()))
 }
 
 /// `Authorization: Basic {{secrets.X}}` by hand: the pair, not the password alone.
-fn handwritten_basic(template: &HttpTemplate, name: &str, fragments: &[Fragment], values: &[OpenedValue]) -> Option<(String, Zeroizing<String>)> {
+fn handwritten_basic(
+    template: &HttpTemplate,
+    name: &str,
+    fragments: &[Fragment],
+    values: &[OpenedValue],
+) -> Option<(String, Zeroizing<String>)> {
     let [Fragment::Text(scheme), Fragment::Secret(slot)] = fragments else { return None };
     let value = values.get(*slot)?;
     let whole = template.slots.get(*slot)?.field.is_none();
-    let is_basic = name.eq_ignore_ascii_case("authorization") && scheme.trim_end().eq_ignore_ascii_case("basic");
-    (is_basic && whole && value.kind == SecretType::BasicAuth).then(|| (format!("[sealed:{}]", value.name), basic_pair(&value.fields)))
+    let is_basic =
+        name.eq_ignore_ascii_case("authorization") && scheme.trim_end().eq_ignore_ascii_case("basic");
+    (is_basic && whole && value.kind == SecretType::BasicAuth)
+        .then(|| (format!("[sealed:{}]", value.name), basic_pair(&value.fields)))
 }
 
 /// What a step's `auth` becomes: the type decides.
-fn authorization(slot: &Slot, value: &OpenedValue, rendered: &mut Vec<(String, Zeroizing<String>)>) -> Result<(String, Zeroizing<String>), Problem> {
+fn authorization(
+    slot: &Slot,
+    value: &OpenedValue,
+    rendered: &mut Vec<(String, Zeroizing<String>)>,
+) -> Result<(String, Zeroizing<String>), Problem> {
     let field = |name: &str| value.fields.text(name).unwrap_or_default();
     let bearer = |text: &str| ("authorization".to_owned(), Zeroizing::new(format!("Bearer {text}")));
     Ok(match value.kind {
@@ -163,15 +197,24 @@ fn authorization(slot: &Slot, value: &OpenedValue, rendered: &mut Vec<(String, Z
             ("authorization".to_owned(), Zeroizing::new(format!("Basic {}", *pair)))
         }
         SecretType::Json => {
-            return Err(Problem::invalid("auth", format!("names `{}`, which is JSON; reference one of its fields in a header instead", slot.name)));
+            return Err(Problem::invalid(
+                "auth",
+                format!(
+                    "names `{}`, which is JSON; reference one of its fields in a header instead",
+                    slot.name
+                ),
+            ));
         }
     })
 }
 
 fn insert(headers: &mut HeaderMap, name: &str, text: &str, sensitive: bool) -> Result<(), Problem> {
     let bad = || {
-        Problem::invalid(format!("headers.{name}"), "cannot be sent: a header holds no line breaks or other control characters")
-            .suggest("look for a line break in the value or in the data beside it")
+        Problem::invalid(
+            format!("headers.{name}"),
+            "cannot be sent: a header holds no line breaks or other control characters",
+        )
+        .suggest("look for a line break in the value or in the data beside it")
     };
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
     let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| bad())?;
@@ -208,9 +251,14 @@ fn json_value(json: &DraftJson, texts: &[Zeroizing<String>]) -> Result<Value, Pr
     Ok(match json {
         DraftJson::Value(value) => value.clone(),
         DraftJson::Text(fragments) => Value::String(join(fragments, texts, str::to_owned)?.to_string()),
-        DraftJson::Array(items) => Value::Array(items.iter().map(|item| json_value(item, texts)).collect::<Result<_, _>>()?),
-        DraftJson::Object(members) => {
-            Value::Object(members.iter().map(|(key, value)| Ok((key.clone(), json_value(value, texts)?))).collect::<Result<_, Problem>>()?)
+        DraftJson::Array(items) => {
+            Value::Array(items.iter().map(|item| json_value(item, texts)).collect::<Result<_, _>>()?)
         }
+        DraftJson::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), json_value(value, texts)?)))
+                .collect::<Result<_, Problem>>()?,
+        ),
     })
 }

@@ -45,7 +45,9 @@ const SECRET_SEGMENT: &str = "{secret}";
 
 fn failed(field: &str, error: &tacit_template::RenderError) -> Problem {
     let mut problem = Problem::new(Code::UnknownReference, format!("`{field}` cannot be filled in: {error}"))
-        .suggest("check that the input, the variable in this environment, or the earlier step's output is there");
+        .suggest(
+            "check that the input, the variable in this environment, or the earlier step's output is there",
+        );
     problem.issues = vec![tacit_model::Issue::new(field, error.to_string())];
     problem
 }
@@ -60,48 +62,73 @@ impl Draft {
         let bad_url = |error: tacit_model::TargetError| Problem::invalid("url", error.to_string());
         let (target, base) = Target::parse_url(&origin).map_err(bad_url)?;
         if base.query().is_some() {
-            return Err(Problem::invalid("url", "has a query in the part that a variable fills; write the query in the step"));
+            return Err(Problem::invalid(
+                "url",
+                "has a query in the part that a variable fills; write the query in the step",
+            ));
         }
         let mut fragments = vec![Fragment::Text(base.path().trim_end_matches('/').to_owned())];
         for part in &template.path_and_query {
             match part {
                 UrlPart::Text(text) => fragments.push(Fragment::Text(text.clone())),
-                UrlPart::Data(data) => fragments.push(Fragment::Text(percent_encode(plain(data, "url", scope)?.as_bytes()))),
+                UrlPart::Data(data) => {
+                    fragments.push(Fragment::Text(percent_encode(plain(data, "url", scope)?.as_bytes())))
+                }
                 UrlPart::Secret(slot) => fragments.push(Fragment::Secret(*slot)),
             }
         }
-        let mut has_query = template.path_and_query.iter().any(|part| matches!(part, UrlPart::Text(text) if text.contains('?')));
+        let mut has_query = template
+            .path_and_query
+            .iter()
+            .any(|part| matches!(part, UrlPart::Text(text) if text.contains('?')));
         for (name, value) in &template.query {
             let separator = if has_query { '&' } else { '?' };
             has_query = true;
             fragments.push(Fragment::Text(format!("{separator}{}=", percent_encode(name.as_bytes()))));
-            fragments.extend(in_place(template, value, &Place::Query(name.as_str().into()), "query", scope)?.into_iter().map(|fragment| match fragment {
-                Fragment::Text(text) => Fragment::Text(percent_encode(text.as_bytes())),
-                secret => secret,
-            }));
+            fragments.extend(
+                in_place(template, value, &Place::Query(name.as_str().into()), "query", scope)?
+                    .into_iter()
+                    .map(|fragment| match fragment {
+                        Fragment::Text(text) => Fragment::Text(percent_encode(text.as_bytes())),
+                        secret => secret,
+                    }),
+            );
         }
-        let judged: String = fragments.iter().map(|fragment| if let Fragment::Text(text) = fragment { text } else { SECRET_SEGMENT }).collect();
+        let judged: String = fragments
+            .iter()
+            .map(|fragment| if let Fragment::Text(text) = fragment { text } else { SECRET_SEGMENT })
+            .collect();
         let path = RequestPath::parse(&judged).map_err(bad_url)?;
         if judged.is_empty() || judged.starts_with('?') {
             fragments.insert(0, Fragment::Text("/".to_owned()));
         }
         let mut headers = Vec::with_capacity(template.headers.len());
         for (name, value) in &template.headers {
-            headers.push((name.clone(), in_place(template, value, &Place::of_header(name), &format!("headers.{name}"), scope)?));
+            headers.push((
+                name.clone(),
+                in_place(template, value, &Place::of_header(name), &format!("headers.{name}"), scope)?,
+            ));
         }
         let body = template.body.as_ref().map(|body| render_body(template, body, scope)).transpose()?;
         Ok(Self { method: template.method.clone(), target, path, path_and_query: fragments, headers, body })
     }
 }
 
-fn render_body(template: &HttpTemplate, body: &BodyTemplate, scope: &dyn Scope) -> Result<DraftBody, Problem> {
+fn render_body(
+    template: &HttpTemplate,
+    body: &BodyTemplate,
+    scope: &dyn Scope,
+) -> Result<DraftBody, Problem> {
     Ok(match body {
         BodyTemplate::Text(text) => DraftBody::Text(plain(text, "body.text", scope)?),
         BodyTemplate::Form(fields) => {
             let mut rendered = Vec::with_capacity(fields.len());
             for (name, value) in fields {
                 let place = Place::Form(name.as_str().into());
-                rendered.push((name.clone(), in_place(template, value, &place, &format!("body.form.{name}"), scope)?));
+                rendered.push((
+                    name.clone(),
+                    in_place(template, value, &place, &format!("body.form.{name}"), scope)?,
+                ));
             }
             DraftBody::Form(rendered)
         }
@@ -127,7 +154,11 @@ fn draft_json(template: &HttpTemplate, json: RenderedJson, pointer: String) -> R
                 .collect::<Result<_, _>>()?,
         ),
         RenderedJson::Array(items) => DraftJson::Array(
-            items.into_iter().enumerate().map(|(at, item)| draft_json(template, item, format!("{pointer}/{at}"))).collect::<Result<_, _>>()?,
+            items
+                .into_iter()
+                .enumerate()
+                .map(|(at, item)| draft_json(template, item, format!("{pointer}/{at}")))
+                .collect::<Result<_, _>>()?,
         ),
         RenderedJson::Object(members) => DraftJson::Object(
             members
@@ -144,11 +175,19 @@ fn draft_json(template: &HttpTemplate, json: RenderedJson, pointer: String) -> R
 /// A template without secrets, as text.
 fn plain(template: &Template, field: &str, scope: &dyn Scope) -> Result<String, Problem> {
     let rendered = template.render_text(scope).map_err(|error| failed(field, &error))?;
-    rendered.into_plain_text().ok_or_else(|| Problem::internal("a secret stands where compiling does not allow one"))
+    rendered
+        .into_plain_text()
+        .ok_or_else(|| Problem::internal("a secret stands where compiling does not allow one"))
 }
 
 /// A template that may hold one secret, in a place.
-fn in_place(template: &HttpTemplate, value: &Template, place: &Place, field: &str, scope: &dyn Scope) -> Result<Vec<Fragment>, Problem> {
+fn in_place(
+    template: &HttpTemplate,
+    value: &Template,
+    place: &Place,
+    field: &str,
+    scope: &dyn Scope,
+) -> Result<Vec<Fragment>, Problem> {
     let Rendered::Text(pieces) = value.render_text(scope).map_err(|error| failed(field, &error))? else {
         return Err(Problem::internal("text did not render to text"));
     };
@@ -170,7 +209,9 @@ pub(crate) fn percent_encode(bytes: &[u8]) -> String {
     let mut encoded = String::with_capacity(bytes.len());
     for byte in bytes {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(*byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(*byte))
+            }
             other => encoded.push_str(&format!("%{other:02X}")),
         }
     }
@@ -209,7 +250,11 @@ mod tests {
 
     fn url(step: Value, data: Value) -> Result<String, Problem> {
         draft(step, data).map(|draft| {
-            let rest: String = draft.path_and_query.iter().map(|f| if let Fragment::Text(text) = f { text.as_str() } else { "<S>" }).collect();
+            let rest: String = draft
+                .path_and_query
+                .iter()
+                .map(|f| if let Fragment::Text(text) = f { text.as_str() } else { "<S>" })
+                .collect();
             format!("{}{rest}", draft.target)
         })
     }
@@ -217,9 +262,14 @@ mod tests {
     /// Data cannot add a segment, a parameter, a fragment or a host.
     #[test]
     fn data_stays_in_its_place() {
-        let step = json!({"url": "https://x.test/a/{{input.p}}/b?q={{input.q}}", "query": {"r s": "{{input.q}}"}});
+        let step =
+            json!({"url": "https://x.test/a/{{input.p}}/b?q={{input.q}}", "query": {"r s": "{{input.q}}"}});
         let rendered = url(step.clone(), json!({"input": {"p": "../x/?#@evil.test", "q": "1&k=2"}})).unwrap();
-        assert_eq!(rendered, "https://x.test/a/..%2Fx%2F%3F%23%40evil.test/b?q=1%26k%3D2&r%20s=1%26k%3D2".replace("..%2Fx", "..%2Fx"));
+        assert_eq!(
+            rendered,
+            "https://x.test/a/..%2Fx%2F%3F%23%40evil.test/b?q=1%26k%3D2&r%20s=1%26k%3D2"
+                .replace("..%2Fx", "..%2Fx")
+        );
     }
 
     /// A dot segment that data would form is refused, as every path that is not normal.
@@ -235,8 +285,12 @@ mod tests {
     #[test]
     fn variables_form_hosts() {
         let step = json!({"url": "{{vars.BASE}}/v1"});
-        assert_eq!(url(step.clone(), json!({"vars": {"BASE": "https://x.test/api/"}})).unwrap(), "https://x.test/api/v1");
-        for base in ["https://x.test?y", "x.test", "https://u@x.test", "https://x.test/../y", "ftp://x.test"] {
+        assert_eq!(
+            url(step.clone(), json!({"vars": {"BASE": "https://x.test/api/"}})).unwrap(),
+            "https://x.test/api/v1"
+        );
+        for base in ["https://x.test?y", "x.test", "https://u@x.test", "https://x.test/../y", "ftp://x.test"]
+        {
             assert!(url(step.clone(), json!({"vars": {"BASE": base}})).is_err(), "{base}");
         }
         assert!(url(step, json!({"vars": {}})).is_err());
@@ -245,11 +299,16 @@ mod tests {
     /// Secrets are slots in the draft, wherever they stand.
     #[test]
     fn secrets_are_slots() {
-        let step = json!({"url": "https://x.test/{{secrets.A}}/y?k={{secrets.B}}", "query": {"l": "{{secrets.C}}"}});
+        let step =
+            json!({"url": "https://x.test/{{secrets.A}}/y?k={{secrets.B}}", "query": {"l": "{{secrets.C}}"}});
         assert_eq!(url(step, json!({})).unwrap(), "https://x.test/<S>/y?k=<S>&l=<S>");
         let json_body = draft(json!({"url": "https://x.test", "body": {"json": {"a": ["{{secrets.A}}"], "b/c": "x {{secrets.B}}"}}}), json!({})).unwrap();
-        let Some(DraftBody::Json(DraftJson::Object(members))) = json_body.body else { panic!("not an object") };
-        assert!(matches!(&members[0].1, DraftJson::Array(items) if matches!(&items[0], DraftJson::Text(t) if t == &[Fragment::Secret(0)])));
+        let Some(DraftBody::Json(DraftJson::Object(members))) = json_body.body else {
+            panic!("not an object")
+        };
+        assert!(
+            matches!(&members[0].1, DraftJson::Array(items) if matches!(&items[0], DraftJson::Text(t) if t == &[Fragment::Secret(0)]))
+        );
         assert!(matches!(&members[1].1, DraftJson::Text(t) if t.len() == 2));
     }
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tacit_model::{Code, EnvironmentName, HttpStep, Place, Problem, RequestPath, Target, Timestamp, limits};
 use tacit_template::Scope;
-use tacit_vault::{Caller, HttpTemplate, Intents, Outcome, RecordedUse, SecretSlot, UseRequest, Using, Vault};
+use tacit_vault::{
+    Caller, HttpTemplate, Intents, Outcome, RecordedUse, SecretSlot, UseRequest, Using, Vault,
+};
 
 use crate::{
     Answer,
@@ -72,9 +74,20 @@ impl Broker {
         }
     }
 
-    async fn hop(&self, request: &SendRequest<'_>, template: &HttpTemplate, draft: &Draft, deadline: Instant, may_follow: bool) -> Result<Hop, Problem> {
+    async fn hop(
+        &self,
+        request: &SendRequest<'_>,
+        template: &HttpTemplate,
+        draft: &Draft,
+        deadline: Instant,
+        may_follow: bool,
+    ) -> Result<Hop, Problem> {
         let started = Instant::now();
-        let slots: Vec<SecretSlot> = template.slots.iter().map(|slot| SecretSlot { name: slot.name.clone(), place: slot.place.clone() }).collect();
+        let slots: Vec<SecretSlot> = template
+            .slots
+            .iter()
+            .map(|slot| SecretSlot { name: slot.name.clone(), place: slot.place.clone() })
+            .collect();
         let use_request = UseRequest {
             caller: request.caller,
             using: request.using,
@@ -99,13 +112,18 @@ impl Broker {
             Ok(connection) => connection,
             Err(error) => {
                 let problem = wire_problem(&error, &draft.target);
-                let outcome = Outcome { code: Some(problem.code), duration_us: Some(micros(started)), ..Outcome::default() };
+                let outcome = Outcome {
+                    code: Some(problem.code),
+                    duration_us: Some(micros(started)),
+                    ..Outcome::default()
+                };
                 self.vault.abandon_use(recorded, &outcome, now());
                 return Err(problem);
             }
         };
         let mut outcome = Outcome { address: Some(connection.address().ip()), ..Outcome::default() };
-        let (intents, hop) = self.exchange(recorded, template, draft, connection, deadline, may_follow, &mut outcome).await?;
+        let (intents, hop) =
+            self.exchange(recorded, template, draft, connection, deadline, may_follow, &mut outcome).await?;
         outcome.duration_us = Some(micros(started));
         outcome.code = hop.as_ref().err().map(|problem| problem.code);
         self.vault.finish_use(&intents, &outcome, now());
@@ -135,7 +153,9 @@ impl Broker {
         }
         // The index is built while the upstream works on its answer.
         let rendered = injected.rendered;
-        let (received, scan) = tokio::join!(connection.send(injected.request, remaining(deadline)), async { scan_set(&opened, &rendered) });
+        let (received, scan) = tokio::join!(connection.send(injected.request, remaining(deadline)), async {
+            scan_set(&opened, &rendered)
+        });
         drop(rendered);
         let intents = opened.intents;
         let received = match received {
@@ -152,11 +172,17 @@ impl Broker {
             let (_, findings) = tacit_redact::scrub_text(&scan, &location);
             if findings.total() > 0 {
                 outcome.findings = Some(findings.total());
-                return Ok((intents, Err(redirect_refused(&draft.target, "to an address that holds the secret's value"))));
+                return Ok((
+                    intents,
+                    Err(redirect_refused(&draft.target, "to an address that holds the secret's value")),
+                ));
             }
             return Ok((intents, Ok(Hop::Redirected { status: received.status(), location })));
         }
-        let limits = ReadLimits { body_bytes_max: limits::RESPONSE_BODY_BYTES_MAX as u64, timeout: remaining(deadline) };
+        let limits = ReadLimits {
+            body_bytes_max: limits::RESPONSE_BODY_BYTES_MAX as u64,
+            timeout: remaining(deadline),
+        };
         match received.read(&scan, rule, limits).await {
             Ok(scrubbed) => {
                 outcome.body_bytes = Some(scrubbed.body.len() as u64);
@@ -170,15 +196,24 @@ impl Broker {
 }
 
 fn redirect_refused(target: &Target, why: &str) -> Problem {
-    Problem::new(Code::RedirectRefused, format!("{target} redirected {why}")).suggest("request the final address yourself, with a destination for it")
+    Problem::new(Code::RedirectRefused, format!("{target} redirected {why}"))
+        .suggest("request the final address yourself, with a destination for it")
 }
 
 /// Turns the draft towards where a redirect points. The next hop is judged as a request of its own.
-fn follow(template: &mut HttpTemplate, draft: &mut Draft, status: u16, location: &str) -> Result<(), Problem> {
+fn follow(
+    template: &mut HttpTemplate,
+    draft: &mut Draft,
+    status: u16,
+    location: &str,
+) -> Result<(), Problem> {
     let refused = |why: &str| redirect_refused(&draft.target, why);
     let base = format!("{}{}", draft.target, draft.path.path());
-    let joined = url::Url::parse(&base).and_then(|base| base.join(location)).map_err(|_| refused("to something that is not a URL"))?;
-    let (target, path): (Target, RequestPath) = Target::parse_url(joined.as_str()).map_err(|_| refused("to a URL that cannot be read one way only"))?;
+    let joined = url::Url::parse(&base)
+        .and_then(|base| base.join(location))
+        .map_err(|_| refused("to something that is not a URL"))?;
+    let (target, path): (Target, RequestPath) = Target::parse_url(joined.as_str())
+        .map_err(|_| refused("to a URL that cannot be read one way only"))?;
     if draft.target.scheme() == tacit_model::Scheme::Https && target.scheme() != tacit_model::Scheme::Https {
         return Err(refused("from https to http"));
     }
@@ -200,7 +235,9 @@ fn follow(template: &mut HttpTemplate, draft: &mut Draft, status: u16, location:
         return Err(refused("a request with a secret in its URL to another origin"));
     }
     let kept: Vec<usize> = (0..template.slots.len()).filter(|at| stays(&template.slots[*at].place)).collect();
-    let renumber = |slot: usize| kept.iter().position(|at| *at == slot).ok_or_else(|| Problem::internal("a slot was lost"));
+    let renumber = |slot: usize| {
+        kept.iter().position(|at| *at == slot).ok_or_else(|| Problem::internal("a slot was lost"))
+    };
     for (_, fragments) in &mut draft.headers {
         for fragment in fragments {
             if let Fragment::Secret(slot) = fragment {
@@ -216,7 +253,10 @@ fn follow(template: &mut HttpTemplate, draft: &mut Draft, status: u16, location:
         // Another origin gets nothing that was meant for the first one, least of all somebody's own credential.
         draft.headers.retain(|(name, fragments)| {
             let has_secret = fragments.iter().any(|fragment| matches!(fragment, Fragment::Secret(_)));
-            has_secret || ["accept", "accept-language", "user-agent"].iter().any(|plain| name.eq_ignore_ascii_case(plain))
+            has_secret
+                || ["accept", "accept-language", "user-agent"]
+                    .iter()
+                    .any(|plain| name.eq_ignore_ascii_case(plain))
         });
         template.foreign_credential = false;
     }
@@ -231,8 +271,15 @@ fn follow(template: &mut HttpTemplate, draft: &mut Draft, status: u16, location:
 /// A hop that is refused is a redirect that is refused: the step's own request was fine.
 fn refused_hop(problem: Problem, target: &Target) -> Problem {
     match problem.code {
-        Code::DestinationNotAllowed | Code::DestinationRequired | Code::PlacementNotAllowed | Code::AddressBlocked | Code::ForeignCredential => {
-            let mut refused = Problem::new(Code::RedirectRefused, format!("the answer redirects to {target}, where this request may not go ({})", problem.code));
+        Code::DestinationNotAllowed
+        | Code::DestinationRequired
+        | Code::PlacementNotAllowed
+        | Code::AddressBlocked
+        | Code::ForeignCredential => {
+            let mut refused = Problem::new(
+                Code::RedirectRefused,
+                format!("the answer redirects to {target}, where this request may not go ({})", problem.code),
+            );
             refused.suggestion = problem.suggestion;
             refused.destination = problem.destination;
             refused
@@ -245,18 +292,38 @@ fn wire_problem(error: &WireError, target: &Target) -> Problem {
     let problem = |code, what: &str| Problem::new(code, format!("{target} {what}"));
     match error {
         WireError::AddressBlocked(blocked) => address_blocked(*blocked, target),
-        WireError::ResolveFailed => problem(Code::UpstreamFailed, "has a host name that does not resolve").suggest("check the host's spelling and the server's resolver"),
-        WireError::ConnectFailed => problem(Code::UpstreamFailed, "did not take the connection").suggest("check that the service is up and the port is right"),
-        WireError::TlsFailed(_) => problem(Code::UpstreamFailed, "has a TLS certificate that does not verify, or speaks no TLS 1.2 or newer")
-            .suggest("if the service uses a private certificate authority, start the server with --upstream-ca FILE"),
-        WireError::RequestRefused(_) => {
-            Problem::invalid("headers", "do not fit the limits of a request: at most 8 KiB each and 16 KiB together").suggest("send less in headers")
-        }
-        WireError::UpstreamFailed => problem(Code::UpstreamFailed, "broke the connection or answered with something that is not proper HTTP"),
-        WireError::Timeout(_) => problem(Code::UpstreamTimeout, "took too long").suggest("raise the step's `timeout_secs`, or ask the service for less"),
-        WireError::Unscannable => problem(Code::ResponseUnscannable, "answered in an encoding that cannot be scanned for secrets, so the answer is withheld")
-            .suggest("ask the service for gzip, deflate, br, zstd or no encoding"),
-        WireError::TooLarge => problem(Code::ResponseUnscannable, "answered with more than may be read, so the answer is withheld").suggest("ask the service for less"),
+        WireError::ResolveFailed => problem(Code::UpstreamFailed, "has a host name that does not resolve")
+            .suggest("check the host's spelling and the server's resolver"),
+        WireError::ConnectFailed => problem(Code::UpstreamFailed, "did not take the connection")
+            .suggest("check that the service is up and the port is right"),
+        WireError::TlsFailed(_) => problem(
+            Code::UpstreamFailed,
+            "has a TLS certificate that does not verify, or speaks no TLS 1.2 or newer",
+        )
+        .suggest(
+            "if the service uses a private certificate authority, start the server with --upstream-ca FILE",
+        ),
+        WireError::RequestRefused(_) => Problem::invalid(
+            "headers",
+            "do not fit the limits of a request: at most 8 KiB each and 16 KiB together",
+        )
+        .suggest("send less in headers"),
+        WireError::UpstreamFailed => problem(
+            Code::UpstreamFailed,
+            "broke the connection or answered with something that is not proper HTTP",
+        ),
+        WireError::Timeout(_) => problem(Code::UpstreamTimeout, "took too long")
+            .suggest("raise the step's `timeout_secs`, or ask the service for less"),
+        WireError::Unscannable => problem(
+            Code::ResponseUnscannable,
+            "answered in an encoding that cannot be scanned for secrets, so the answer is withheld",
+        )
+        .suggest("ask the service for gzip, deflate, br, zstd or no encoding"),
+        WireError::TooLarge => problem(
+            Code::ResponseUnscannable,
+            "answered with more than may be read, so the answer is withheld",
+        )
+        .suggest("ask the service for less"),
     }
 }
 
@@ -270,7 +337,9 @@ fn address_blocked(blocked: Blocked, target: &Target) -> Problem {
     let hint = match blocked {
         Blocked::OwnListener | Blocked::Metadata => "there is no switch for this",
         Blocked::PlainHttp => "use https",
-        _ => "if it should be reachable, give a secret a destination that names it and start the server with --allow-private CIDR (a server that listens on loopback reaches loopback addresses that a destination names with their port)",
+        _ => {
+            "if it should be reachable, give a secret a destination that names it and start the server with --allow-private CIDR (a server that listens on loopback reaches loopback addresses that a destination names with their port)"
+        }
     };
     Problem::new(Code::AddressBlocked, format!("{target} {what}")).suggest(hint)
 }

@@ -36,5 +36,5 @@ pub use egress::{EgressPolicy, Naming};
 pub use error::{Blocked, Phase, RequestFault, TlsFault, WireError, WireSetupError};
 pub use pool::PoolKey;
 pub use read::{ReadLimits, Received, Scrubbed, ScrubbedStream};
-pub use tacit_model::destination::ResponseRule;
 pub use request::OutboundRequest;
+pub use tacit_model::destination::ResponseRule;

@@ -114,19 +114,28 @@ impl Automation {
     pub fn issues(&self) -> Vec<Issue> {
         let mut issues = Vec::new();
         if self.description.len() > limits::DESCRIPTION_BYTES_MAX {
-            issues.push(Issue::new("description", format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX)));
+            issues.push(Issue::new(
+                "description",
+                format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX),
+            ));
         }
         if self.steps.is_empty() || self.steps.len() > limits::STEPS_MAX {
             issues.push(Issue::new("steps", format!("must be 1 to {} steps", limits::STEPS_MAX)));
         }
         for (at, step) in self.steps.iter().enumerate() {
             let field = format!("steps[{at}]");
-            let is_id = |id: &str| (1..=63).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            let is_id = |id: &str| {
+                (1..=63).contains(&id.len())
+                    && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            };
             if !is_id(&step.id) {
                 issues.push(Issue::new(format!("{field}.id"), "must be 1 to 63 letters, digits, `_` or `-`"));
             }
             if self.steps[..at].iter().any(|earlier| earlier.id == step.id) {
-                issues.push(Issue::new(format!("{field}.id"), "is used by an earlier step; give each step its own"));
+                issues.push(Issue::new(
+                    format!("{field}.id"),
+                    "is used by an earlier step; give each step its own",
+                ));
             }
             issues.extend(step.http.issues(&format!("{field}.http.")));
         }
@@ -138,9 +147,13 @@ impl HttpStep {
     /// Checks limits and the parts that are not templates. `at` is put before each field's name.
     pub fn issues(&self, at: &str) -> Vec<Issue> {
         let mut issues = Vec::new();
-        let mut wrong = |field: &str, message: String| issues.push(Issue::new(format!("{at}{field}"), message));
+        let mut wrong =
+            |field: &str, message: String| issues.push(Issue::new(format!("{at}{field}"), message));
         if !crate::target::is_sendable_method(&self.method) {
-            wrong("method", "must be a method in capitals, such as GET or POST; TRACE and CONNECT are never sent".into());
+            wrong(
+                "method",
+                "must be a method in capitals, such as GET or POST; TRACE and CONNECT are never sent".into(),
+            );
         }
         if self.headers.len() > limits::STEP_HEADERS_MAX {
             wrong("headers", format!("must be at most {}", limits::STEP_HEADERS_MAX));

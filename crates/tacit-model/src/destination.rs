@@ -41,16 +41,24 @@ impl HostPattern {
             };
             // Whoever can register a name under a public suffix would be a destination.
             if psl::suffix_str(&base).is_none_or(|suffix| suffix.len() >= base.len()) {
-                return wrong("host", "must not be a wildcard over a public suffix, under which anyone can get a name; name the host");
+                return wrong(
+                    "host",
+                    "must not be a wildcard over a public suffix, under which anyone can get a name; name the host",
+                );
             }
             return Ok(Self::OneLabel(base));
         }
         if text.contains('*') {
-            return wrong("host", "a wildcard is only allowed as the whole first label, such as *.zendesk.com");
+            return wrong(
+                "host",
+                "a wildcard is only allowed as the whole first label, such as *.zendesk.com",
+            );
         }
         match Host::parse(text) {
             Ok(host) => Ok(Self::Exact(host)),
-            Err(error) => wrong("host", format!("{error}; write the host alone, without scheme, port or path")),
+            Err(error) => {
+                wrong("host", format!("{error}; write the host alone, without scheme, port or path"))
+            }
         }
     }
 
@@ -58,9 +66,10 @@ impl HostPattern {
     pub fn matches(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Exact(wanted), host) => wanted == host,
-            (Self::OneLabel(base), Host::Name(name)) => {
-                name.strip_suffix(&**base).and_then(|rest| rest.strip_suffix('.')).is_some_and(|label| !label.is_empty() && !label.contains('.'))
-            }
+            (Self::OneLabel(base), Host::Name(name)) => name
+                .strip_suffix(&**base)
+                .and_then(|rest| rest.strip_suffix('.'))
+                .is_some_and(|label| !label.is_empty() && !label.contains('.')),
             (Self::OneLabel(_), Host::Ip(_)) => false,
         }
     }
@@ -118,7 +127,10 @@ impl PathPattern {
             Some(fixed) => (fixed, true),
             None => (text, false),
         };
-        if text.contains(['?', '#']) || (!fixed.is_empty() && crate::RequestPath::parse(fixed).is_err()) || !text.starts_with('/') {
+        if text.contains(['?', '#'])
+            || (!fixed.is_empty() && crate::RequestPath::parse(fixed).is_err())
+            || !text.starts_with('/')
+        {
             return wrong("paths", "must be paths in their normal form, such as /v1/charges/**");
         }
         let mut segments = Vec::new();
@@ -158,7 +170,8 @@ impl PathPattern {
             Segment::Any => !matches!(theirs, Segment::Literal(text) if text.is_empty()),
             literal => literal == theirs,
         };
-        self.segments.iter().zip(&other.segments).all(fits) && (self.rest || self.segments.len() == other.segments.len())
+        self.segments.iter().zip(&other.segments).all(fits)
+            && (self.rest || self.segments.len() == other.segments.len())
     }
 }
 
@@ -287,12 +300,16 @@ impl Destination {
         }
         if let Some(bad) = written.methods.iter().find(|method| !crate::target::is_sendable_method(method)) {
             let shown: String = bad.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
-            return wrong("methods", format!("{shown} is not a method that may be sent; write for example [\"GET\", \"POST\"]"));
+            return wrong(
+                "methods",
+                format!("{shown} is not a method that may be sent; write for example [\"GET\", \"POST\"]"),
+            );
         }
         if written.places.is_empty() {
             return wrong("places", "must name at least one place, such as auth");
         }
-        let paths = written.paths.iter().map(|path| PathPattern::parse(path)).collect::<Result<Vec<_>, _>>()?;
+        let paths =
+            written.paths.iter().map(|path| PathPattern::parse(path)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             host,
             scheme: written.scheme,
@@ -338,16 +355,21 @@ impl Destination {
 
     /// Whether everything that `other` allows is allowed by this one too. When in doubt, no.
     pub fn covers(&self, other: &Self) -> bool {
-        let includes = |mine: &[String], theirs: &[String]| mine.is_empty() || (!theirs.is_empty() && theirs.iter().all(|item| mine.contains(item)));
+        let includes = |mine: &[String], theirs: &[String]| {
+            mine.is_empty() || (!theirs.is_empty() && theirs.iter().all(|item| mine.contains(item)))
+        };
         let covers_paths = self.paths.is_empty()
-            || (!other.paths.is_empty() && other.paths.iter().all(|theirs| self.paths.iter().any(|mine| mine.covers(theirs))));
+            || (!other.paths.is_empty()
+                && other.paths.iter().all(|theirs| self.paths.iter().any(|mine| mine.covers(theirs))));
         self.scheme == other.scheme
             && self.port == other.port
             && self.host.covers(&other.host)
             && includes(&self.methods, &other.methods)
             && covers_paths
             && other.places.iter().all(|place| self.places.contains(place))
-            && (self.environments.is_empty() || (!other.environments.is_empty() && other.environments.iter().all(|e| self.environments.contains(e))))
+            && (self.environments.is_empty()
+                || (!other.environments.is_empty()
+                    && other.environments.iter().all(|e| self.environments.contains(e))))
             && (!self.exclusive || other.exclusive)
             && self.response <= other.response
             && (self.echoes == other.echoes || (!self.echoes && other.echoes))
@@ -456,10 +478,26 @@ mod tests {
     fn a16_wildcards() {
         let d = destination(json!({"host": "*.zendesk.com"})).unwrap();
         assert!(allows(&d, "GET", "https://acme.zendesk.com/"));
-        for url in ["https://zendesk.com/", "https://a.b.zendesk.com/", "https://evilzendesk.com/", "https://zendesk.com.evil.test/"] {
+        for url in [
+            "https://zendesk.com/",
+            "https://a.b.zendesk.com/",
+            "https://evilzendesk.com/",
+            "https://zendesk.com.evil.test/",
+        ] {
             assert!(!allows(&d, "GET", url), "{url}");
         }
-        for host in ["*", "*.com", "*.co.uk", "*.github.io", "*.s3.amazonaws.com", "a.*.com", "*zendesk.com", "*.*.zendesk.com", "*.127.0.0.1", "*.localhost"] {
+        for host in [
+            "*",
+            "*.com",
+            "*.co.uk",
+            "*.github.io",
+            "*.s3.amazonaws.com",
+            "a.*.com",
+            "*zendesk.com",
+            "*.*.zendesk.com",
+            "*.127.0.0.1",
+            "*.localhost",
+        ] {
             assert!(destination(json!({ "host": host })).is_err(), "{host}");
         }
     }
@@ -526,7 +564,8 @@ mod tests {
     /// What is stored reads back as the same policy, with the same canonical bytes.
     #[test]
     fn canonical_bytes_are_stable() {
-        let d: Destinations = serde_json::from_value(json!([{"host": "API.good.test", "paths": ["/a/*/**"]}])).unwrap();
+        let d: Destinations =
+            serde_json::from_value(json!([{"host": "API.good.test", "paths": ["/a/*/**"]}])).unwrap();
         let again: Destinations = serde_json::from_slice(&d.canonical_bytes()).unwrap();
         assert_eq!(d, again);
         assert_eq!(d.canonical_bytes(), again.canonical_bytes());

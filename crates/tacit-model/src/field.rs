@@ -72,8 +72,13 @@ const fn shown(name: &'static str) -> FieldSpec {
 
 impl SecretType {
     /// Every type.
-    pub const ALL: &[SecretType] =
-        &[SecretType::Text, SecretType::BasicAuth, SecretType::BearerToken, SecretType::ApiKey, SecretType::Json];
+    pub const ALL: &[SecretType] = &[
+        SecretType::Text,
+        SecretType::BasicAuth,
+        SecretType::BearerToken,
+        SecretType::ApiKey,
+        SecretType::Json,
+    ];
 
     /// The type's name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -167,9 +172,13 @@ impl Fields {
     ///
     /// # Errors
     /// The field's name (empty when the whole is wrong) and what is wrong with it.
-    pub fn parse(kind: SecretType, fields: &serde_json::Map<String, Value>) -> Result<Self, (String, FieldError)> {
+    pub fn parse(
+        kind: SecretType,
+        fields: &serde_json::Map<String, Value>,
+    ) -> Result<Self, (String, FieldError)> {
         let specs = kind.fields();
-        if let Some(unknown) = fields.keys().find(|name| !specs.iter().any(|spec| spec.name == name.as_str())) {
+        if let Some(unknown) = fields.keys().find(|name| !specs.iter().any(|spec| spec.name == name.as_str()))
+        {
             let expected = specs.iter().map(|spec| spec.name).collect::<Vec<_>>().join(", ");
             let name: String = unknown.chars().filter(|c| !c.is_control()).take(40).collect();
             return Err((name, FieldError::Unknown { kind: kind.as_str(), expected }));
@@ -243,7 +252,10 @@ impl Fields {
 
     /// The hidden fields' texts: what must never come back in an answer.
     pub fn hidden(&self, kind: SecretType) -> impl Iterator<Item = (&'static str, &str)> {
-        kind.fields().iter().filter(|spec| spec.secret).filter_map(|spec| Some((spec.name, self.text(spec.name)?)))
+        kind.fields()
+            .iter()
+            .filter(|spec| spec.secret)
+            .filter_map(|spec| Some((spec.name, self.text(spec.name)?)))
     }
 }
 
@@ -255,14 +267,18 @@ fn check_field(kind: SecretType, name: &str, text: &str) -> Result<(), FieldErro
     if text.contains("tct_ph_") {
         return Err(FieldError::Placeholder);
     }
-    let goes_into_a_header = matches!(kind, SecretType::BasicAuth | SecretType::BearerToken | SecretType::ApiKey);
+    let goes_into_a_header =
+        matches!(kind, SecretType::BasicAuth | SecretType::BearerToken | SecretType::ApiKey);
     if goes_into_a_header && text.chars().any(char::is_control) {
         return Err(FieldError::ControlCharacter);
     }
     match name {
         "username" if text.contains(':') => Err(FieldError::Colon),
         "header" if !is_header_name(text) => Err(FieldError::HeaderName),
-        "header" if text.parse::<crate::Place>().is_err() && format!("header:{text}").parse::<crate::Place>().is_err() => {
+        "header"
+            if text.parse::<crate::Place>().is_err()
+                && format!("header:{text}").parse::<crate::Place>().is_err() =>
+        {
             Err(FieldError::HeaderName)
         }
         _ => Ok(()),
@@ -285,7 +301,8 @@ mod tests {
         let fields = parse(SecretType::Text, json!({ "value": odd })).unwrap();
         assert_eq!(Fields::decode(SecretType::Text, &fields.encode()).unwrap().text("value"), Some(odd));
         assert!(Fields::decode(SecretType::BasicAuth, &fields.encode()).is_none());
-        let fields = parse(SecretType::BasicAuth, json!({"username": "u", "password": "p\0password\u{0}1\0x"}));
+        let fields =
+            parse(SecretType::BasicAuth, json!({"username": "u", "password": "p\0password\u{0}1\0x"}));
         assert!(fields.is_err(), "control characters do not go into headers");
         let fields = parse(SecretType::BasicAuth, json!({"username": "u", "password": "pässword"})).unwrap();
         let back = Fields::decode(SecretType::BasicAuth, &fields.encode()).unwrap();
@@ -301,11 +318,22 @@ mod tests {
         assert_eq!(error(SecretType::Text, json!({"value": 1})), ("value".into(), NotText));
         assert_eq!(error(SecretType::Text, json!({"value": ""})), ("value".into(), Empty));
         assert_eq!(error(SecretType::Text, json!({"value": "x".repeat(65537)})), ("value".into(), TooLong));
-        assert_eq!(error(SecretType::BearerToken, json!({"token": "a\r\nX: y"})), ("token".into(), ControlCharacter));
-        assert_eq!(error(SecretType::ApiKey, json!({"header": "Host", "key": "k"})), ("header".into(), HeaderName));
-        assert_eq!(error(SecretType::BasicAuth, json!({"username": "a:b", "password": "p"})), ("username".into(), Colon));
+        assert_eq!(
+            error(SecretType::BearerToken, json!({"token": "a\r\nX: y"})),
+            ("token".into(), ControlCharacter)
+        );
+        assert_eq!(
+            error(SecretType::ApiKey, json!({"header": "Host", "key": "k"})),
+            ("header".into(), HeaderName)
+        );
+        assert_eq!(
+            error(SecretType::BasicAuth, json!({"username": "a:b", "password": "p"})),
+            ("username".into(), Colon)
+        );
         assert_eq!(error(SecretType::Text, json!({"value": "tct_ph_abc"})), ("value".into(), Placeholder));
-        assert!(matches!(error(SecretType::Text, json!({"value": "v", "pin": "4711"})), (name, Unknown { .. }) if name == "pin"));
+        assert!(
+            matches!(error(SecretType::Text, json!({"value": "v", "pin": "4711"})), (name, Unknown { .. }) if name == "pin")
+        );
     }
 
     /// Only hidden fields are hidden, and every field is one or the other.

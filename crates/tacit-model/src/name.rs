@@ -64,7 +64,9 @@ macro_rules! text_type {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                <std::borrow::Cow<'de, str>>::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
             }
         }
     };
@@ -194,12 +196,35 @@ mod tests {
     /// The three spellings of the contract are names; the rest breaks one rule each.
     #[test]
     fn secret_names() {
-        for good in ["STRIPE_KEY", "stripe-api-key", "HubSpot API key – production", "ключ", "a", "x.y", &"n".repeat(128)] {
+        for good in [
+            "STRIPE_KEY",
+            "stripe-api-key",
+            "HubSpot API key – production",
+            "ключ",
+            "a",
+            "x.y",
+            &"n".repeat(128),
+        ] {
             assert!(good.parse::<SecretName>().is_ok(), "{good}");
         }
         for bad in [
-            "", " a", "a ", "a/b", "a\\b", "a\"b", "a'b", "a`b", "{a", "a}", "a\nb", "a\u{0}", "..", "e\u{301}",
-            "a\u{202e}b", "a\u{200b}b", &"n".repeat(129),
+            "",
+            " a",
+            "a ",
+            "a/b",
+            "a\\b",
+            "a\"b",
+            "a'b",
+            "a`b",
+            "{a",
+            "a}",
+            "a\nb",
+            "a\u{0}",
+            "..",
+            "e\u{301}",
+            "a\u{202e}b",
+            "a\u{200b}b",
+            &"n".repeat(129),
         ] {
             assert!(bad.parse::<SecretName>().is_err(), "{bad:?}");
         }

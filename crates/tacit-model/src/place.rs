@@ -32,9 +32,27 @@ pub const CREDENTIAL_HEADERS: &[&str] =
 
 /// Headers the broker makes itself or never sends, so that no destination may name them.
 const UNPLACEABLE_HEADERS: &[&str] = &[
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect",
-    "accept-encoding", "content-encoding", "content-type", "proxy-authorization", "proxy-authenticate", "range", "if-range",
-    "cookie", "referer", "user-agent", "forwarded", "via",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "accept-encoding",
+    "content-encoding",
+    "content-type",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "range",
+    "if-range",
+    "cookie",
+    "referer",
+    "user-agent",
+    "forwarded",
+    "via",
 ];
 
 impl Place {
@@ -57,7 +75,9 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, PlaceError> {
         let (kind, argument) = match text.split_once(':') {
-            Some((kind, argument)) => (kind, Some(argument).filter(|a| !a.is_empty() && !a.chars().any(char::is_control))),
+            Some((kind, argument)) => {
+                (kind, Some(argument).filter(|a| !a.is_empty() && !a.chars().any(char::is_control)))
+            }
             None => (text, None),
         };
         match (kind, argument, text.contains(':')) {
@@ -118,11 +138,31 @@ mod tests {
     /// Every written form parses to itself; credential headers are `auth`; framing headers are no place.
     #[test]
     fn places() {
-        for text in ["auth", "header:x-signature", "query:key", "path", "json:/client_secret", "form:client_secret", "signature"] {
+        for text in [
+            "auth",
+            "header:x-signature",
+            "query:key",
+            "path",
+            "json:/client_secret",
+            "form:client_secret",
+            "signature",
+        ] {
             assert_eq!(text.parse::<Place>().map(|p| p.to_string()).as_deref(), Ok(text));
         }
         assert_eq!("header:X-API-Key".parse(), Ok(Place::Auth));
-        for bad in ["", "header", "header:", "header:a b", "header:Host", "header:Cookie", "json:x", "body", "auth:x", "path:1", "cookie:x"] {
+        for bad in [
+            "",
+            "header",
+            "header:",
+            "header:a b",
+            "header:Host",
+            "header:Cookie",
+            "json:x",
+            "body",
+            "auth:x",
+            "path:1",
+            "cookie:x",
+        ] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }

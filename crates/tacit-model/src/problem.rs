@@ -121,7 +121,15 @@ pub struct Problem {
 impl Problem {
     /// A problem.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), suggestion: None, destination: None, issues: Vec::new(), dependents: Vec::new(), cause: None }
+        Self {
+            code,
+            detail: detail.into(),
+            suggestion: None,
+            destination: None,
+            issues: Vec::new(),
+            dependents: Vec::new(),
+            cause: None,
+        }
     }
 
     /// Something that is not there, or not the caller's to know of: the same words for both.
@@ -152,13 +160,20 @@ impl Problem {
 
     /// A fault of ours: the cause goes to the log, the client gets a request id.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        Self { cause: Some(cause.to_string()), ..Self::new(Code::Internal, "something failed on our side; the server's log has the cause under this request's id") }
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(
+                Code::Internal,
+                "something failed on our side; the server's log has the cause under this request's id",
+            )
+        }
     }
 
     /// The record cannot be written.
     pub fn audit_unavailable(cause: impl fmt::Display) -> Self {
         let problem = Self::new(Code::AuditUnavailable, "the record cannot be written, so nothing was done");
-        Self { cause: Some(cause.to_string()), ..problem }.suggest("free disk space where the data directory is, or repair the database, and try again")
+        Self { cause: Some(cause.to_string()), ..problem }
+            .suggest("free disk space where the data directory is, or repair the database, and try again")
     }
 
     /// What the log should say and the client must not.

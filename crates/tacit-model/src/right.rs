@@ -135,7 +135,8 @@ pub struct UnknownRole;
 
 impl Role {
     /// Every built-in role.
-    pub const ALL: &[Role] = &[Role::Owner, Role::Admin, Role::Editor, Role::Operator, Role::Member, Role::Auditor];
+    pub const ALL: &[Role] =
+        &[Role::Owner, Role::Admin, Role::Editor, Role::Operator, Role::Member, Role::Auditor];
 
     /// The role's name.
     pub const fn as_str(self) -> &'static str {
@@ -155,7 +156,9 @@ impl Role {
         match self {
             Role::Owner => Rights::of(Right::ALL),
             Role::Admin => Rights::of(Right::ALL).without(WorkspaceManage),
-            Role::Editor => Rights::of(&[SecretList, SecretUse, VariableWrite, AutomationWrite, AutomationRun]),
+            Role::Editor => {
+                Rights::of(&[SecretList, SecretUse, VariableWrite, AutomationWrite, AutomationRun])
+            }
             Role::Operator => Rights::of(&[SecretList, AutomationRun, Deploy]),
             Role::Member => Rights::of(&[SecretList, AutomationRun]),
             Role::Auditor => Rights::of(&[SecretList, AuditRead]),
@@ -179,7 +182,10 @@ mod tests {
     #[test]
     fn built_in_roles() {
         let list = |role: Role| role.rights().iter().map(Right::as_str).collect::<Vec<_>>().join(" ");
-        assert_eq!(list(Role::Editor), "secret.list secret.use variable.write automation.write automation.run");
+        assert_eq!(
+            list(Role::Editor),
+            "secret.list secret.use variable.write automation.write automation.run"
+        );
         assert_eq!(list(Role::Operator), "secret.list automation.run deploy");
         assert_eq!(list(Role::Member), "secret.list automation.run");
         assert_eq!(list(Role::Auditor), "secret.list audit.read");

@@ -53,7 +53,13 @@ impl Runner {
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `not_deployed`.
-    pub async fn start(&self, caller: Caller, name: &SecretName, environment: &EnvironmentName, input: Value) -> Result<Running, Problem> {
+    pub async fn start(
+        &self,
+        caller: Caller,
+        name: &SecretName,
+        environment: &EnvironmentName,
+        input: Value,
+    ) -> Result<Running, Problem> {
         let started = self.vault.start_run(&caller, name, environment).await?;
         let record = started.record.clone();
         let (done, end) = oneshot::channel();
@@ -87,7 +93,11 @@ impl Runner {
             // Each step is judged at its own time: a token that ended or a right that was withdrawn stops the run here.
             let caller = Caller { now: now(), ..caller.clone() };
             let (result, problem) = match self.step(&caller, &ticket, step, &mut data).await {
-                Ok((output, redactions)) if output["status"].as_u64().is_some_and(|status| step.http.expects(u16::try_from(status).unwrap_or(0))) => {
+                Ok((output, redactions))
+                    if output["status"]
+                        .as_u64()
+                        .is_some_and(|status| step.http.expects(u16::try_from(status).unwrap_or(0))) =>
+                {
                     data.keep(&step.id, output.clone());
                     (finished(step, Some(output), redactions, None, begun), None)
                 }
@@ -117,10 +127,19 @@ impl Runner {
         record
     }
 
-    async fn step(&self, caller: &Caller, ticket: &RunTicket, step: &Step, data: &mut Data) -> Result<(Value, u64), Problem> {
+    async fn step(
+        &self,
+        caller: &Caller,
+        ticket: &RunTicket,
+        step: &Step,
+        data: &mut Data,
+    ) -> Result<(Value, u64), Problem> {
         let template = HttpTemplate::compile(&step.http, "http.")?;
-        let variables: Vec<String> =
-            template.data_references().into_iter().filter_map(|r| if let Reference::Var(name) = r { Some(name.clone()) } else { None }).collect();
+        let variables: Vec<String> = template
+            .data_references()
+            .into_iter()
+            .filter_map(|r| if let Reference::Var(name) = r { Some(name.clone()) } else { None })
+            .collect();
         data.set_variables(self.vault.variables_for(caller, ticket.environment(), &variables).await?);
         let request = SendRequest {
             caller,
@@ -139,7 +158,13 @@ fn skipped(step: &Step) -> Value {
     serde_json::json!({ "id": step.id, "status": "skipped", "redactions": 0, "duration_ms": 0 })
 }
 
-fn finished(step: &Step, output: Option<Value>, redactions: u64, problem: Option<&Problem>, begun: Instant) -> Value {
+fn finished(
+    step: &Step,
+    output: Option<Value>,
+    redactions: u64,
+    problem: Option<&Problem>,
+    begun: Instant,
+) -> Value {
     let mut result = Map::new();
     result.insert("id".to_owned(), step.id.clone().into());
     result.insert("status".to_owned(), if problem.is_some() { "failed" } else { "succeeded" }.into());
@@ -159,13 +184,19 @@ fn finished(step: &Step, output: Option<Value>, redactions: u64, problem: Option
         result.insert("error".to_owned(), Value::Object(error));
     }
     result.insert("redactions".to_owned(), redactions.into());
-    result.insert("duration_ms".to_owned(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).into());
+    result.insert(
+        "duration_ms".to_owned(),
+        u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX).into(),
+    );
     Value::Object(result)
 }
 
 fn unexpected_status(output: &Value) -> Problem {
-    Problem::new(Code::UnexpectedStatus, format!("the service answered {}, which this step does not expect", output["status"]))
-        .suggest("look at the step's output, or list the status in `expect_status`")
+    Problem::new(
+        Code::UnexpectedStatus,
+        format!("the service answered {}, which this step does not expect", output["status"]),
+    )
+    .suggest("look at the step's output, or list the status in `expect_status`")
 }
 
 fn metrics(status: &str) {

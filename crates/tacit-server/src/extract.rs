@@ -24,14 +24,20 @@ fn unauthenticated() -> Problem {
 }
 
 fn bearer(parts: &Parts) -> Result<TokenHash, Problem> {
-    let presented = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unauthenticated)?;
+    let presented = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(unauthenticated)?;
     let (scheme, text) = presented.split_once(' ').ok_or_else(unauthenticated)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(unauthenticated());
     }
     // Only what a person or a machine signs in with; every other kind is for other doors.
     match token::kind_of(text) {
-        Ok(TokenKind::User | TokenKind::ServiceAccount) => token::hash_of(text).map_err(|_| unauthenticated()),
+        Ok(TokenKind::User | TokenKind::ServiceAccount) => {
+            token::hash_of(text).map_err(|_| unauthenticated())
+        }
         _ => Err(unauthenticated()),
     }
 }
@@ -53,7 +59,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Member {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let token = bearer(parts)?;
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| not_found())?;
-        let workspace = params.iter().find(|(name, _)| *name == "workspace").and_then(|(_, value)| value.parse::<WorkspaceName>().ok());
+        let workspace = params
+            .iter()
+            .find(|(name, _)| *name == "workspace")
+            .and_then(|(_, value)| value.parse::<WorkspaceName>().ok());
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0).unwrap_or_default();
         Ok(Self(Caller { workspace: workspace.ok_or_else(not_found)?, token, now: time::now(), request_id }))
     }
@@ -74,7 +83,10 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        axum::extract::Path::<T>::from_request_parts(parts, state).await.map(|path| Self(path.0)).map_err(|_| Problem::not_found("thing").into())
+        axum::extract::Path::<T>::from_request_parts(parts, state)
+            .await
+            .map(|path| Self(path.0))
+            .map_err(|_| Problem::not_found("thing").into())
     }
 }
 
@@ -89,10 +101,18 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        axum::extract::Query::<T>::from_request_parts(parts, state)
-            .await
-            .map(|query| Self(query.0))
-            .map_err(|error| Problem::invalid("query", harmless(&error.body_text(), "is not what this route takes; its parameters are in /openapi.json")).into())
+        axum::extract::Query::<T>::from_request_parts(parts, state).await.map(|query| Self(query.0)).map_err(
+            |error| {
+                Problem::invalid(
+                    "query",
+                    harmless(
+                        &error.body_text(),
+                        "is not what this route takes; its parameters are in /openapi.json",
+                    ),
+                )
+                .into()
+            },
+        )
     }
 }
 
@@ -121,9 +141,12 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         bytes::Bytes::from_request(request, state).await.map(Self).map_err(|_| {
-            Problem::new(Code::PayloadTooLarge, format!("the request's body is over {} bytes", tacit_model::limits::REQUEST_BODY_BYTES_MAX))
-                .suggest("send less")
-                .into()
+            Problem::new(
+                Code::PayloadTooLarge,
+                format!("the request's body is over {} bytes", tacit_model::limits::REQUEST_BODY_BYTES_MAX),
+            )
+            .suggest("send less")
+            .into()
         })
     }
 }
@@ -132,7 +155,15 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 pub(crate) fn bad_json(error: &serde_json::Error) -> Problem {
     let place = format!("line {} column {}", error.line(), error.column());
     if error.is_data() {
-        Problem::invalid("body", harmless(&error.to_string(), &format!("does not have the shape that this route takes, at {place}; the shapes are in /openapi.json")))
+        Problem::invalid(
+            "body",
+            harmless(
+                &error.to_string(),
+                &format!(
+                    "does not have the shape that this route takes, at {place}; the shapes are in /openapi.json"
+                ),
+            ),
+        )
     } else {
         Problem::invalid("body", format!("is not JSON, at {place}"))
     }
@@ -145,8 +176,14 @@ fn harmless(message: &str, otherwise: &str) -> String {
     let Some(start) = start else { return otherwise.to_owned() };
     let message = &message[start..];
     let field = message.split('`').nth(1).unwrap_or_default();
-    let is_plain = !field.is_empty() && field.len() <= 40 && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if is_plain { format!("has an {message}").replace("has an missing", "has a missing") } else { otherwise.to_owned() }
+    let is_plain = !field.is_empty()
+        && field.len() <= 40
+        && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if is_plain {
+        format!("has an {message}").replace("has an missing", "has a missing")
+    } else {
+        otherwise.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -156,9 +193,15 @@ mod tests {
     /// KV v2 wrote secret values into its errors when a payload did not parse; here nothing that was sent comes back.
     #[test]
     fn errors_do_not_repeat_what_was_sent() {
-        let error = serde_json::from_str::<tacit_api::PutValue>(r#"{"fields": "sk_live_abcdefghijklmnop"}"#).err().unwrap();
+        let error = serde_json::from_str::<tacit_api::PutValue>(r#"{"fields": "sk_live_abcdefghijklmnop"}"#)
+            .err()
+            .unwrap();
         assert!(!bad_json(&error).detail.contains("sk_live"));
-        let error = serde_json::from_str::<tacit_api::PutValue>(r#"{"sk_live_abcdefghijklmnopqrstuvwxyz0123456789ABCDEF": 1}"#).err().unwrap();
+        let error = serde_json::from_str::<tacit_api::PutValue>(
+            r#"{"sk_live_abcdefghijklmnopqrstuvwxyz0123456789ABCDEF": 1}"#,
+        )
+        .err()
+        .unwrap();
         assert!(!bad_json(&error).detail.contains("sk_live"));
         let error = serde_json::from_str::<tacit_api::PutValue>(r#"{"values": 1}"#).err().unwrap();
         assert!(bad_json(&error).detail.contains("unknown field `values`"), "{}", bad_json(&error).detail);

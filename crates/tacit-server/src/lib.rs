@@ -16,4 +16,7 @@ mod start;
 mod time;
 
 pub use router::openapi_json;
-pub use start::{InitOptions, Initialised, RootKeySource, ServeOptions, StartError, VerifiedRecord, init, serve, verify_record};
+pub use start::{
+    InitOptions, Initialised, RootKeySource, ServeOptions, StartError, VerifiedRecord, init, serve,
+    verify_record,
+};

@@ -37,25 +37,40 @@ pub(crate) struct Listener {
 pub(crate) async fn bind(options: &ServeOptions) -> Result<Listener, StartError> {
     if !options.listen.ip().is_loopback() && options.tls.is_none() && !options.plain_http {
         return Err(StartError::new(
-            format!("{} is not a loopback address, and tokens would cross the network in plain text", options.listen),
+            format!(
+                "{} is not a loopback address, and tokens would cross the network in plain text",
+                options.listen
+            ),
             "give --tls-cert FILE and --tls-key FILE, listen on 127.0.0.1, or say --plain-http if something in front of tacit does TLS",
         ));
     }
     let tls = options.tls.as_ref().map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
     let tcp = TcpListener::bind(options.listen).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::new(format!("{} is in use by another process", options.listen), "choose another port with --listen, or stop the other process"),
-        _ => StartError::new(format!("cannot listen on {}: {error}", options.listen), "choose another address with --listen"),
+        io::ErrorKind::AddrInUse => StartError::new(
+            format!("{} is in use by another process", options.listen),
+            "choose another port with --listen, or stop the other process",
+        ),
+        _ => StartError::new(
+            format!("cannot listen on {}: {error}", options.listen),
+            "choose another address with --listen",
+        ),
     })?;
-    let address = tcp.local_addr().map_err(|error| StartError::new(error.to_string(), "choose another address with --listen"))?;
+    let address = tcp
+        .local_addr()
+        .map_err(|error| StartError::new(error.to_string(), "choose another address with --listen"))?;
     Ok(Listener { tcp, address, tls })
 }
 
 fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, StartError> {
-    let bad = |what: String| StartError::new(what, "both files must be PEM, and the key must belong to the first certificate");
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| bad(format!("{} is not a certificate chain: {error}", certificate.display())))?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(format!("{} is not a private key: {error}", key.display())))?;
+    let bad = |what: String| {
+        StartError::new(what, "both files must be PEM, and the key must belong to the first certificate")
+    };
+    let chain =
+        CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| bad(format!("{} is not a certificate chain: {error}", certificate.display())))?;
+    let key_der = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| bad(format!("{} is not a private key: {error}", key.display())))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -83,7 +98,11 @@ impl Listener {
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(HEADER_SECS_MAX));
-        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(256);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(30))
+            .max_concurrent_streams(256);
         let builder = Arc::new(builder);
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -97,9 +116,22 @@ impl Listener {
             let (builder, tls) = (Arc::clone(&builder), self.tls.clone());
             tokio::spawn(async move {
                 let ended = match tls {
-                    None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
-                    Some(tls) => match tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECS_MAX), tls.accept(stream)).await {
-                        Ok(Ok(stream)) => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
+                    None => {
+                        watcher
+                            .watch(builder.serve_connection(TokioIo::new(stream), service).into_owned())
+                            .await
+                    }
+                    Some(tls) => match tokio::time::timeout(
+                        Duration::from_secs(HANDSHAKE_SECS_MAX),
+                        tls.accept(stream),
+                    )
+                    .await
+                    {
+                        Ok(Ok(stream)) => {
+                            watcher
+                                .watch(builder.serve_connection(TokioIo::new(stream), service).into_owned())
+                                .await
+                        }
                         _ => return,
                     },
                 };

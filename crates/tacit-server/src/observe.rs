@@ -28,7 +28,10 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id);
     let method = request.method().clone();
     // The template, never the path: a path holds names, a metric's label must not.
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
     let mut response = next.run(request).await;
     if let Some(ApiError { problem, .. }) = response.extensions_mut().remove::<ApiError>() {
@@ -62,7 +65,9 @@ pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 /// Structured logs on standard error. `TACIT_LOG` sets the level; the default is `info`.
 pub(crate) fn start_logging() {
     use std::io::IsTerminal;
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,hickory_proto=error,hickory_resolver=error"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("info,hickory_proto=error,hickory_resolver=error")
+    });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first one's.
     let _ = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };

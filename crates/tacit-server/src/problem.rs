@@ -23,7 +23,11 @@ impl From<Problem> for ApiError {
 impl ApiError {
     /// A problem of something that is written down rather than sent: there, a misplaced secret is a broken rule.
     pub(crate) fn when_saved(problem: Problem) -> Self {
-        let status = if problem.code == Code::PlacementNotAllowed { StatusCode::UNPROCESSABLE_ENTITY } else { status(problem.code) };
+        let status = if problem.code == Code::PlacementNotAllowed {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            status(problem.code)
+        };
         Self { status, problem: Box::new(problem) }
     }
 }
@@ -78,8 +82,16 @@ pub(crate) fn respond(problem: &Problem, status: StatusCode, request_id: &str) -
         detail: problem.detail.clone(),
         request_id: request_id.to_owned(),
         suggestion: problem.suggestion.clone(),
-        destination: problem.destination.as_ref().and_then(|d| serde_json::to_value(d).ok()).and_then(|d| serde_json::from_value(d).ok()),
-        errors: problem.issues.iter().map(|issue| FieldIssue { field: issue.field.clone(), message: issue.message.clone() }).collect(),
+        destination: problem
+            .destination
+            .as_ref()
+            .and_then(|d| serde_json::to_value(d).ok())
+            .and_then(|d| serde_json::from_value(d).ok()),
+        errors: problem
+            .issues
+            .iter()
+            .map(|issue| FieldIssue { field: issue.field.clone(), message: issue.message.clone() })
+            .collect(),
         dependents: problem.dependents.clone(),
     };
     let mut response = (status, axum::Json(document)).into_response();

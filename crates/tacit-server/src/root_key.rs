@@ -16,7 +16,11 @@ use crate::start::{RootKeySource, StartError};
 const ROOT_KEY_FILE: &str = "root.key";
 
 /// The root key of a data directory; `may_make` makes one where there is none.
-pub(crate) fn root_key(data: &Path, source: Option<&RootKeySource>, may_make: bool) -> Result<RootKey, StartError> {
+pub(crate) fn root_key(
+    data: &Path,
+    source: Option<&RootKeySource>,
+    may_make: bool,
+) -> Result<RootKey, StartError> {
     match source {
         Some(RootKeySource::Env(name)) => from_env(name),
         Some(RootKeySource::File(path)) => from_file(path, may_make),
@@ -26,7 +30,10 @@ pub(crate) fn root_key(data: &Path, source: Option<&RootKeySource>, may_make: bo
 
 fn from_env(name: &str) -> Result<RootKey, StartError> {
     let text = Zeroizing::new(std::env::var(name).map_err(|_| {
-        StartError::new(format!("the environment variable {name}, which should hold the root key, is not set"), "set it to the content of the root key file")
+        StartError::new(
+            format!("the environment variable {name}, which should hold the root key, is not set"),
+            "set it to the content of the root key file",
+        )
     })?);
     parse(&text, &format!("the environment variable {name}"))
 }
@@ -42,12 +49,20 @@ fn from_file(path: &Path, may_make: bool) -> Result<RootKey, StartError> {
             format!("the root key is not at {}; nothing was changed", path.display()),
             "put the key file back, or name its place with --root-key file:PATH; without it nobody can open the values",
         )),
-        Err(error) => Err(StartError::new(format!("the root key at {} cannot be read: {error}", path.display()), "check the file's owner and mode")),
+        Err(error) => Err(StartError::new(
+            format!("the root key at {} cannot be read: {error}", path.display()),
+            "check the file's owner and mode",
+        )),
     }
 }
 
 fn parse(text: &str, place: &str) -> Result<RootKey, StartError> {
-    RootKey::parse(text).map_err(|error| StartError::new(format!("{place} does not hold a root key: {error}"), "restore it from your copy; nothing was changed"))
+    RootKey::parse(text).map_err(|error| {
+        StartError::new(
+            format!("{place} does not hold a root key: {error}"),
+            "restore it from your copy; nothing was changed",
+        )
+    })
 }
 
 fn refuse_loose_mode(path: &Path) -> Result<(), StartError> {
@@ -63,13 +78,19 @@ fn refuse_loose_mode(path: &Path) -> Result<(), StartError> {
 
 /// Made before the database, and flushed with its directory: a database without its key would be worth nothing.
 fn make(path: &Path) -> Result<RootKey, StartError> {
-    let failed = |error: std::io::Error| StartError::new(format!("the root key cannot be written to {}: {error}", path.display()), "check the directory's owner and free space");
+    let failed = |error: std::io::Error| {
+        StartError::new(
+            format!("the root key cannot be written to {}: {error}", path.display()),
+            "check the directory's owner and free space",
+        )
+    };
     let directory = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     if !directory.exists() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(failed)?;
     }
     let key = RootKey::generate();
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(key.to_file_text().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::File::open(&directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
     Ok(key)

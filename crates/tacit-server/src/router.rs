@@ -13,7 +13,9 @@ use crate::{
     app::App,
     observe,
     problem::ApiError,
-    routes::{accounts, automations, events, operations, requests, runs, secrets, values, variables, workspaces},
+    routes::{
+        accounts, automations, events, operations, requests, runs, secrets, values, variables, workspaces,
+    },
 };
 
 #[derive(OpenApi)]
@@ -28,8 +30,12 @@ struct Token;
 
 impl Modify for Token {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token, `tct_…`.")).build();
-        document.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
+        let scheme =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token, `tct_…`.")).build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
     }
 }
 
@@ -76,7 +82,10 @@ fn documented() -> OpenApiRouter<App> {
 pub(crate) fn router(app: App) -> Router {
     let (routes, _) = documented().split_for_parts();
     routes
-        .fallback(|| async { ApiError::from(Problem::not_found("route").suggest("the routes are in /openapi.json")).into_response() })
+        .fallback(|| async {
+            ApiError::from(Problem::not_found("route").suggest("the routes are in /openapi.json"))
+                .into_response()
+        })
         .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(middleware::from_fn(observe::observe))
@@ -99,6 +108,9 @@ mod tests {
         if std::env::var_os("TACIT_UPDATE").is_some() {
             std::fs::write(path, &made).unwrap();
         }
-        assert!(std::fs::read_to_string(path).unwrap_or_default() == made, "docs/openapi.json is out of date");
+        assert!(
+            std::fs::read_to_string(path).unwrap_or_default() == made,
+            "docs/openapi.json is out of date"
+        );
     }
 }

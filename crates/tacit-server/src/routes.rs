@@ -35,7 +35,8 @@ fn new_name(field: &str, text: &str) -> Result<SecretName, Problem> {
 
 /// An environment in a body.
 fn environment_in(field: &str, text: &str) -> Result<EnvironmentName, Problem> {
-    text.parse().map_err(|_| Problem::invalid(field, "must be the name of an environment, such as test or live"))
+    text.parse()
+        .map_err(|_| Problem::invalid(field, "must be the name of an environment, such as test or live"))
 }
 
 fn folder(text: &str) -> Result<Folder, Problem> {
@@ -50,7 +51,8 @@ fn destinations(written: &[tacit_api::Destination]) -> Result<Destinations, Prob
     let mut parsed = Vec::with_capacity(written.len());
     for (at, destination) in written.iter().enumerate() {
         let value = serde_json::to_value(destination).map_err(Problem::internal)?;
-        let destination = serde_json::from_value(value).map_err(|error| Problem::invalid(format!("destinations[{at}]"), error.to_string()))?;
+        let destination = serde_json::from_value(value)
+            .map_err(|error| Problem::invalid(format!("destinations[{at}]"), error.to_string()))?;
         parsed.push(destination);
     }
     Ok(Destinations(parsed))

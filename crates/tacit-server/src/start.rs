@@ -1,6 +1,10 @@
 //! Starting: options, the composed instance, and what runs beside the requests.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tacit_broker::{
     Broker,
@@ -101,18 +105,33 @@ const PURGE_EVERY_SECS: u64 = 3600;
 /// # Errors
 /// There is one already, or the disk refuses.
 pub fn init(options: &InitOptions) -> Result<Initialised, StartError> {
-    if tacit_store::identity::peek(&options.data).map_err(|error| StartError::new(error.to_string(), "choose another directory"))?.is_some() {
+    if tacit_store::identity::peek(&options.data)
+        .map_err(|error| StartError::new(error.to_string(), "choose another directory"))?
+        .is_some()
+    {
         return Err(StartError::new(
             format!("{} is initialised already; nothing was changed", options.data.display()),
-            format!("start it with `tacit serve --data {}`, or choose another directory", options.data.display()),
+            format!(
+                "start it with `tacit serve --data {}`, or choose another directory",
+                options.data.display()
+            ),
         ));
     }
     let root = root_key(&options.data, options.root_key.as_ref(), true)?;
     runtime()?.block_on(async {
         let (vault, owner) = open_instance(&options.data, root, time::now()).await?;
         vault.store().close();
-        let owner = owner.ok_or_else(|| StartError::new("the directory was initialised by somebody else in this moment", "start it with `tacit serve`"))?;
-        Ok(Initialised { workspace: owner.workspace.to_string(), owner: owner.owner.to_string(), token: owner.token.dangerous_expose().to_owned() })
+        let owner = owner.ok_or_else(|| {
+            StartError::new(
+                "the directory was initialised by somebody else in this moment",
+                "start it with `tacit serve`",
+            )
+        })?;
+        Ok(Initialised {
+            workspace: owner.workspace.to_string(),
+            owner: owner.owner.to_string(),
+            token: owner.token.dangerous_expose().to_owned(),
+        })
     })
 }
 
@@ -132,7 +151,9 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
     let listener = listen::bind(&options).await?;
     let address = listener.address();
     let wire = wire(&options, address)?;
-    let is_new = tacit_store::identity::peek(&options.data).map_err(|error| StartError::new(error.to_string(), "look at the data directory"))?.is_none();
+    let is_new = tacit_store::identity::peek(&options.data)
+        .map_err(|error| StartError::new(error.to_string(), "look at the data directory"))?
+        .is_none();
     let root = root_key(&options.data, options.root_key.as_ref(), is_new)?;
     let (vault, owner) = open_instance(&options.data, root, time::now()).await?;
     let metrics = observe_metrics()?;
@@ -155,22 +176,40 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
 fn wire(options: &ServeOptions, address: SocketAddr) -> Result<Wire, StartError> {
     let mut allow_private = Vec::new();
     for range in &options.allow_private {
-        let range = range.parse().map_err(|_| StartError::new(format!("--allow-private {range} is not a range"), "write it in CIDR form, such as 10.0.0.0/8"))?;
+        let range = range.parse().map_err(|_| {
+            StartError::new(
+                format!("--allow-private {range} is not a range"),
+                "write it in CIDR form, such as 10.0.0.0/8",
+            )
+        })?;
         allow_private.push(range);
     }
     let extra_roots_pem = match &options.upstream_ca {
         None => None,
-        Some(path) => Some(std::fs::read(path).map_err(|error| StartError::new(format!("{} cannot be read: {error}", path.display()), "name a PEM file with --upstream-ca"))?),
+        Some(path) => Some(std::fs::read(path).map_err(|error| {
+            StartError::new(
+                format!("{} cannot be read: {error}", path.display()),
+                "name a PEM file with --upstream-ca",
+            )
+        })?),
     };
-    let policy = EgressPolicy { allow_private, loopback_literals: address.ip().is_loopback(), own_listeners: vec![address] };
-    Wire::new(WireConfig { policy, extra_roots_pem, ..WireConfig::default() })
-        .map_err(|error| StartError::new(error.to_string(), "check --upstream-ca and the system's certificate store (package ca-certificates)"))
+    let policy = EgressPolicy {
+        allow_private,
+        loopback_literals: address.ip().is_loopback(),
+        own_listeners: vec![address],
+    };
+    Wire::new(WireConfig { policy, extra_roots_pem, ..WireConfig::default() }).map_err(|error| {
+        StartError::new(
+            error.to_string(),
+            "check --upstream-ca and the system's certificate store (package ca-certificates)",
+        )
+    })
 }
 
 fn observe_metrics() -> Result<metrics_exporter_prometheus::PrometheusHandle, StartError> {
-    metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| StartError::new(format!("metrics cannot be set up: {error}"), "start one server in a process"))
+    metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().map_err(|error| {
+        StartError::new(format!("metrics cannot be set up: {error}"), "start one server in a process")
+    })
 }
 
 /// What the person at the terminal needs first. Standard output: it is what `serve` has to say.
@@ -191,14 +230,18 @@ async fn purge(vault: Vault) {
         match vault.purge_due(time::now()).await {
             Ok(0) => {}
             Ok(purged) => tracing::info!(purged, "secrets past their deletion window are destroyed"),
-            Err(problem) => tracing::error!(cause = problem.cause(), "what is past its window could not be destroyed"),
+            Err(problem) => {
+                tracing::error!(cause = problem.cause(), "what is past its window could not be destroyed")
+            }
         }
     }
 }
 
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::warn!("signals cannot be caught; the server ends only when it is killed");
         return std::future::pending().await;
     };
@@ -209,10 +252,12 @@ async fn stop_signal() {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| StartError::new(format!("the runtime cannot be started: {error}"), "check the limits on threads and files"))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        StartError::new(
+            format!("the runtime cannot be started: {error}"),
+            "check the limits on threads and files",
+        )
+    })
 }
 
 /// Checks the records of every workspace in a data directory, offline or beside a running server.
@@ -220,7 +265,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
 /// # Errors
 /// The first event that is not as it was written, or a directory that cannot be read.
 pub fn verify_record(data: &Path) -> Result<Vec<VerifiedRecord>, StartError> {
-    let unreadable = |error: &dyn std::fmt::Display| StartError::new(error.to_string(), "name a data directory with --data");
+    let unreadable = |error: &dyn std::fmt::Display| {
+        StartError::new(error.to_string(), "name a data directory with --data")
+    };
     let store = tacit_store::Store::open_for_reading(data).map_err(|error| unreadable(&error))?;
     runtime()?.block_on(async {
         let mut verified = Vec::new();

@@ -55,8 +55,13 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn automation(&self, workspace: WorkspaceId, name_key: &str) -> Result<Option<Automation>, ReadError> {
-        const SQL: &str = "SELECT id, name, created_at FROM automations WHERE workspace = ?1 AND name_key = ?2";
+    pub async fn automation(
+        &self,
+        workspace: WorkspaceId,
+        name_key: &str,
+    ) -> Result<Option<Automation>, ReadError> {
+        const SQL: &str =
+            "SELECT id, name, created_at FROM automations WHERE workspace = ?1 AND name_key = ?2";
         self.row(SQL, &args![workspace, name_key]).await?.map(automation).transpose()
     }
 
@@ -64,9 +69,13 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn automations(&self, workspace: WorkspaceId, after: &str, limit: usize) -> Result<Vec<Automation>, ReadError> {
-        const SQL: &str =
-            "SELECT id, name, created_at FROM automations WHERE workspace = ?1 AND name_key > ?2 ORDER BY name_key LIMIT ?3";
+    pub async fn automations(
+        &self,
+        workspace: WorkspaceId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Automation>, ReadError> {
+        const SQL: &str = "SELECT id, name, created_at FROM automations WHERE workspace = ?1 AND name_key > ?2 ORDER BY name_key LIMIT ?3";
         self.rows(SQL, &args![workspace, after, limit as i64]).await?.into_iter().map(automation).collect()
     }
 
@@ -74,8 +83,13 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn published(&self, workspace: WorkspaceId, automation: AutomationId) -> Result<Vec<Published>, ReadError> {
-        const SQL: &str = "SELECT environment, definition, hash, published_at, published_by FROM automation_definitions
+    pub async fn published(
+        &self,
+        workspace: WorkspaceId,
+        automation: AutomationId,
+    ) -> Result<Vec<Published>, ReadError> {
+        const SQL: &str =
+            "SELECT environment, definition, hash, published_at, published_by FROM automation_definitions
              WHERE workspace = ?1 AND automation = ?2";
         let published = |mut row: Row| {
             Ok(Published {
@@ -101,7 +115,9 @@ impl Store {
     ) -> Result<Vec<Grant>, ReadError> {
         const SQL: &str = "SELECT secret, hash, pinned, granted_by FROM automation_grants
              WHERE workspace = ?1 AND automation = ?2 AND environment = ?3";
-        let grant = |mut row: Row| Ok(Grant { secret: row.take()?, hash: row.take()?, pinned: row.take()?, granted_by: row.take()? });
+        let grant = |mut row: Row| {
+            Ok(Grant { secret: row.take()?, hash: row.take()?, pinned: row.take()?, granted_by: row.take()? })
+        };
         self.rows(SQL, &args![workspace, automation, environment]).await?.into_iter().map(grant).collect()
     }
 
@@ -109,7 +125,11 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn automations_using(&self, workspace: WorkspaceId, secret: SecretId) -> Result<Vec<(SecretName, EnvironmentId)>, ReadError> {
+    pub async fn automations_using(
+        &self,
+        workspace: WorkspaceId,
+        secret: SecretId,
+    ) -> Result<Vec<(SecretName, EnvironmentId)>, ReadError> {
         const SQL: &str = "SELECT a.name, g.environment FROM automation_grants g JOIN automations a
                ON a.workspace = g.workspace AND a.id = g.automation
              WHERE g.workspace = ?1 AND g.secret = ?2 ORDER BY a.name_key";
@@ -122,12 +142,23 @@ impl Store {
 pub fn insert(workspace: WorkspaceId, automation: &Automation) -> Statement {
     Statement::new(
         "INSERT INTO automations (workspace, id, name, name_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        args![workspace, automation.id, automation.name.as_str(), automation.name.key(), automation.created_at],
+        args![
+            workspace,
+            automation.id,
+            automation.name.as_str(),
+            automation.name.key(),
+            automation.created_at
+        ],
     )
 }
 
 /// Publishes a definition in an environment, with exactly these grants.
-pub fn publish(workspace: WorkspaceId, automation: AutomationId, published: &Published, grants: &[Grant]) -> Vec<Statement> {
+pub fn publish(
+    workspace: WorkspaceId,
+    automation: AutomationId,
+    published: &Published,
+    grants: &[Grant],
+) -> Vec<Statement> {
     let mut statements = vec![
         Statement::new(
             "DELETE FROM automation_grants WHERE workspace = ?1 AND automation = ?2 AND environment = ?3",
@@ -179,5 +210,8 @@ pub fn delete(workspace: WorkspaceId, automation: AutomationId) -> [Statement; 3
 
 /// Takes a secret out of every grant; it is about to be purged.
 pub fn delete_grants_of(workspace: WorkspaceId, secret: SecretId) -> Statement {
-    Statement::new("DELETE FROM automation_grants WHERE workspace = ?1 AND secret = ?2", args![workspace, secret])
+    Statement::new(
+        "DELETE FROM automation_grants WHERE workspace = ?1 AND secret = ?2",
+        args![workspace, secret],
+    )
 }

@@ -65,7 +65,13 @@ pub struct Change {
 impl Change {
     /// An empty change.
     pub fn new(workspace: WorkspaceId) -> Self {
-        Self { workspace, expected_revision: None, bumps_revision: false, statements: Vec::new(), events: Vec::new() }
+        Self {
+            workspace,
+            expected_revision: None,
+            bumps_revision: false,
+            statements: Vec::new(),
+            events: Vec::new(),
+        }
     }
 
     /// Only if the workspace is still at this revision.

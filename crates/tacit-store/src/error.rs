@@ -10,7 +10,9 @@ pub enum StoreError {
     #[error("another tacit process is using this data directory")]
     InUse,
     /// Written by a later release.
-    #[error("the data directory was written by a newer version of tacit (schema {found}, this version knows {known})")]
+    #[error(
+        "the data directory was written by a newer version of tacit (schema {found}, this version knows {known})"
+    )]
     Newer {
         /// What the directory says.
         found: i64,

@@ -41,7 +41,11 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn events(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<StoredEvent>, ReadError> {
+    pub async fn events(
+        &self,
+        workspace: WorkspaceId,
+        filter: &Filter,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
         const SQL: &str = "SELECT seq, bytes, leaf FROM events WHERE workspace = ?1
                AND (?2 IS NULL OR seq < ?2) AND (?3 IS NULL OR actor = ?3) AND (?4 IS NULL OR verb = ?4) AND (?5 IS NULL OR object = ?5)
                AND (?6 IS NULL OR outcome = ?6) AND (?7 IS NULL OR at >= ?7) AND (?8 IS NULL OR at < ?8)
@@ -58,16 +62,26 @@ impl Store {
             filter.limit as i64
         ];
         let rows = self.rows(SQL, &args).await?;
-        rows.into_iter().map(|mut row| Ok(StoredEvent { seq: row.take()?, bytes: row.take()?, leaf: row.take()? })).collect()
+        rows.into_iter()
+            .map(|mut row| Ok(StoredEvent { seq: row.take()?, bytes: row.take()?, leaf: row.take()? }))
+            .collect()
     }
 
     /// Events in their order, from a sequence number on: for verification and export.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn events_from(&self, workspace: WorkspaceId, seq: i64, limit: usize) -> Result<Vec<StoredEvent>, ReadError> {
-        const SQL: &str = "SELECT seq, bytes, leaf FROM events WHERE workspace = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
+    pub async fn events_from(
+        &self,
+        workspace: WorkspaceId,
+        seq: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        const SQL: &str =
+            "SELECT seq, bytes, leaf FROM events WHERE workspace = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
         let rows = self.rows(SQL, &args![workspace, seq, limit as i64]).await?;
-        rows.into_iter().map(|mut row| Ok(StoredEvent { seq: row.take()?, bytes: row.take()?, leaf: row.take()? })).collect()
+        rows.into_iter()
+            .map(|mut row| Ok(StoredEvent { seq: row.take()?, bytes: row.take()?, leaf: row.take()? }))
+            .collect()
     }
 }

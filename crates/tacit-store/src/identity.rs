@@ -30,12 +30,15 @@ pub fn peek(directory: &Path) -> Result<Option<Identity>, StoreError> {
     let mut url = String::from("file:");
     for byte in file.as_os_str().as_encoded_bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => url.push(char::from(*byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
+                url.push(char::from(*byte))
+            }
             other => url.push_str(&format!("%{other:02x}")),
         }
     }
     url.push_str("?immutable=1");
-    let connection = Connection::open_with_flags(url, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?;
+    let connection =
+        Connection::open_with_flags(url, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?;
     let found = migrate::schema_of(&connection)?;
     if found > migrate::SCHEMA {
         return Err(StoreError::Newer { found, known: migrate::SCHEMA });
@@ -44,7 +47,9 @@ pub fn peek(directory: &Path) -> Result<Option<Identity>, StoreError> {
         return Ok(None);
     }
     let read = |key: &str| {
-        connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, Vec<u8>>(0)).optional()
+        connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, Vec<u8>>(0))
+            .optional()
     };
     let (Some(instance), Some(key_check)) = (read("instance")?, read("key_check")?) else { return Ok(None) };
     let Ok(instance) = <[u8; 16]>::try_from(instance) else {

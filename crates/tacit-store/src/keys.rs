@@ -25,10 +25,13 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn workspace_keys(&self, workspace: WorkspaceId) -> Result<Vec<WrappedKey>, ReadError> {
-        const SQL: &str = "SELECT generation, wrapped FROM workspace_keys WHERE workspace = ?1 ORDER BY generation DESC";
+        const SQL: &str =
+            "SELECT generation, wrapped FROM workspace_keys WHERE workspace = ?1 ORDER BY generation DESC";
         let rows = self.rows(SQL, &args![workspace]).await?;
         rows.into_iter()
-            .map(|mut row| Ok(WrappedKey { generation: narrow(row.take()?)?, parent: 0, wrapped: row.take()? }))
+            .map(|mut row| {
+                Ok(WrappedKey { generation: narrow(row.take()?)?, parent: 0, wrapped: row.take()? })
+            })
             .collect()
     }
 
@@ -36,13 +39,20 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn data_keys(&self, workspace: WorkspaceId, environment: EnvironmentId) -> Result<Vec<WrappedKey>, ReadError> {
-        const SQL: &str =
-            "SELECT generation, parent, wrapped FROM data_keys WHERE workspace = ?1 AND environment = ?2 ORDER BY generation DESC";
+    pub async fn data_keys(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+    ) -> Result<Vec<WrappedKey>, ReadError> {
+        const SQL: &str = "SELECT generation, parent, wrapped FROM data_keys WHERE workspace = ?1 AND environment = ?2 ORDER BY generation DESC";
         let rows = self.rows(SQL, &args![workspace, environment]).await?;
         rows.into_iter()
             .map(|mut row| {
-                Ok(WrappedKey { generation: narrow(row.take()?)?, parent: narrow(row.take()?)?, wrapped: row.take()? })
+                Ok(WrappedKey {
+                    generation: narrow(row.take()?)?,
+                    parent: narrow(row.take()?)?,
+                    wrapped: row.take()?,
+                })
             })
             .collect()
     }

@@ -36,7 +36,10 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         transaction.execute_batch(META)?;
         transaction.execute_batch(sql)?;
-        transaction.execute("INSERT INTO migrations (number, applied_at) VALUES (?1, unixepoch() * 1000)", [number])?;
+        transaction.execute(
+            "INSERT INTO migrations (number, applied_at) VALUES (?1, unixepoch() * 1000)",
+            [number],
+        )?;
         transaction.commit()?;
     }
     Ok(())

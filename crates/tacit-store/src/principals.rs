@@ -95,8 +95,13 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn tokens_of(&self, workspace: WorkspaceId, account: ServiceAccountId) -> Result<Vec<Token>, ReadError> {
-        const SQL: &str = "SELECT id, hash, user_id, workspace, service_account, created_at, expires_at FROM tokens
+    pub async fn tokens_of(
+        &self,
+        workspace: WorkspaceId,
+        account: ServiceAccountId,
+    ) -> Result<Vec<Token>, ReadError> {
+        const SQL: &str =
+            "SELECT id, hash, user_id, workspace, service_account, created_at, expires_at FROM tokens
              WHERE workspace = ?1 AND service_account = ?2 ORDER BY created_at, id";
         self.rows(SQL, &args![workspace, account]).await?.into_iter().map(token).collect()
     }
@@ -124,7 +129,8 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn member(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Member>, ReadError> {
-        const SQL: &str = "SELECT u.id, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id
+        const SQL: &str =
+            "SELECT u.id, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id
              WHERE m.workspace = ?1 AND m.user_id = ?2";
         self.row(SQL, &args![workspace, user]).await?.map(member).transpose()
     }
@@ -134,7 +140,8 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn members(&self, workspace: WorkspaceId) -> Result<Vec<Member>, ReadError> {
-        const SQL: &str = "SELECT u.id, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id
+        const SQL: &str =
+            "SELECT u.id, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id
              WHERE m.workspace = ?1 ORDER BY u.name_key";
         self.rows(SQL, &args![workspace]).await?.into_iter().map(member).collect()
     }
@@ -152,8 +159,13 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn service_account(&self, workspace: WorkspaceId, id: ServiceAccountId) -> Result<Option<ServiceAccount>, ReadError> {
-        const SQL: &str = "SELECT id, name, role, created_at FROM service_accounts WHERE workspace = ?1 AND id = ?2";
+    pub async fn service_account(
+        &self,
+        workspace: WorkspaceId,
+        id: ServiceAccountId,
+    ) -> Result<Option<ServiceAccount>, ReadError> {
+        const SQL: &str =
+            "SELECT id, name, role, created_at FROM service_accounts WHERE workspace = ?1 AND id = ?2";
         self.row(SQL, &args![workspace, id]).await?.map(account).transpose()
     }
 
@@ -161,8 +173,13 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn service_account_named(&self, workspace: WorkspaceId, name_key: &str) -> Result<Option<ServiceAccount>, ReadError> {
-        const SQL: &str = "SELECT id, name, role, created_at FROM service_accounts WHERE workspace = ?1 AND name_key = ?2";
+    pub async fn service_account_named(
+        &self,
+        workspace: WorkspaceId,
+        name_key: &str,
+    ) -> Result<Option<ServiceAccount>, ReadError> {
+        const SQL: &str =
+            "SELECT id, name, role, created_at FROM service_accounts WHERE workspace = ?1 AND name_key = ?2";
         self.row(SQL, &args![workspace, name_key]).await?.map(account).transpose()
     }
 
@@ -171,7 +188,8 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn service_accounts(&self, workspace: WorkspaceId) -> Result<Vec<ServiceAccount>, ReadError> {
-        const SQL: &str = "SELECT id, name, role, created_at FROM service_accounts WHERE workspace = ?1 ORDER BY name_key";
+        const SQL: &str =
+            "SELECT id, name, role, created_at FROM service_accounts WHERE workspace = ?1 ORDER BY name_key";
         self.rows(SQL, &args![workspace]).await?.into_iter().map(account).collect()
     }
 }
@@ -208,15 +226,28 @@ pub fn insert_member(workspace: WorkspaceId, user: UserId, role: Role, now: Time
 pub fn insert_service_account(workspace: WorkspaceId, account: &ServiceAccount) -> Statement {
     Statement::new(
         "INSERT INTO service_accounts (workspace, id, name, name_key, role, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        args![workspace, account.id, account.name.as_str(), account.name.key(), account.role.as_str(), account.created_at],
+        args![
+            workspace,
+            account.id,
+            account.name.as_str(),
+            account.name.key(),
+            account.role.as_str(),
+            account.created_at
+        ],
     )
 }
 
 /// Deletes a service account together with its tokens.
 pub fn delete_service_account(workspace: WorkspaceId, id: ServiceAccountId) -> [Statement; 2] {
     [
-        Statement::new("DELETE FROM tokens WHERE workspace = ?1 AND service_account = ?2", args![workspace, id]),
-        Statement::exactly_one("DELETE FROM service_accounts WHERE workspace = ?1 AND id = ?2", args![workspace, id]),
+        Statement::new(
+            "DELETE FROM tokens WHERE workspace = ?1 AND service_account = ?2",
+            args![workspace, id],
+        ),
+        Statement::exactly_one(
+            "DELETE FROM service_accounts WHERE workspace = ?1 AND id = ?2",
+            args![workspace, id],
+        ),
     ]
 }
 

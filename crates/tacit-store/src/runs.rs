@@ -59,7 +59,12 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn runs(&self, workspace: WorkspaceId, before: Option<RunId>, limit: usize) -> Result<Vec<Run>, ReadError> {
+    pub async fn runs(
+        &self,
+        workspace: WorkspaceId,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<Run>, ReadError> {
         const SQL: &str = "SELECT id, automation, environment, status, code, steps, started_by, started_at, finished_at FROM runs
              WHERE workspace = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3";
         self.rows(SQL, &args![workspace, before, limit as i64]).await?.into_iter().map(run).collect()
@@ -100,6 +105,13 @@ pub fn insert(workspace: WorkspaceId, run: &Run) -> Statement {
 pub fn finish(workspace: WorkspaceId, run: &Run) -> Statement {
     Statement::exactly_one(
         "UPDATE runs SET status = ?3, code = ?4, steps = ?5, finished_at = ?6 WHERE workspace = ?1 AND id = ?2 AND status = 'running'",
-        args![workspace, run.id, run.status.as_str(), run.code.as_deref(), run.steps.as_str(), run.finished_at],
+        args![
+            workspace,
+            run.id,
+            run.status.as_str(),
+            run.code.as_deref(),
+            run.steps.as_str(),
+            run.finished_at
+        ],
     )
 }

@@ -131,7 +131,11 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn secret_by_id(&self, workspace: WorkspaceId, id: SecretId) -> Result<Option<Secret>, ReadError> {
+    pub async fn secret_by_id(
+        &self,
+        workspace: WorkspaceId,
+        id: SecretId,
+    ) -> Result<Option<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
              deleted_at, created_at, created_by, updated_at FROM secrets WHERE workspace = ?1 AND id = ?2";
         self.row(SQL, &args![workspace, id]).await?.map(secret).transpose()
@@ -175,7 +179,12 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn secrets_at_host(&self, workspace: WorkspaceId, host_keys: &[String], limit: usize) -> Result<Vec<Secret>, ReadError> {
+    pub async fn secrets_at_host(
+        &self,
+        workspace: WorkspaceId,
+        host_keys: &[String],
+        limit: usize,
+    ) -> Result<Vec<Secret>, ReadError> {
         const SQL: &str = "SELECT s.id, s.name, s.kind, s.visibility, s.description, s.folder, s.destinations, s.rotate_every_days, s.expires_at,
              s.disabled, s.deleted_at, s.created_at, s.created_by, s.updated_at
              FROM secret_hosts h JOIN secrets s ON s.workspace = h.workspace AND s.id = h.secret
@@ -191,7 +200,11 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn deleted_before(&self, workspace: WorkspaceId, time: Timestamp) -> Result<Vec<Secret>, ReadError> {
+    pub async fn deleted_before(
+        &self,
+        workspace: WorkspaceId,
+        time: Timestamp,
+    ) -> Result<Vec<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
              deleted_at, created_at, created_by, updated_at FROM secrets WHERE workspace = ?1 AND deleted_at < ?2";
         self.rows(SQL, &args![workspace, time]).await?.into_iter().map(secret).collect()
@@ -223,8 +236,14 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn latest_version(&self, workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId) -> Result<i64, ReadError> {
-        const SQL: &str = "SELECT latest FROM secret_values WHERE workspace = ?1 AND secret = ?2 AND environment = ?3";
+    pub async fn latest_version(
+        &self,
+        workspace: WorkspaceId,
+        secret: SecretId,
+        environment: EnvironmentId,
+    ) -> Result<i64, ReadError> {
+        const SQL: &str =
+            "SELECT latest FROM secret_values WHERE workspace = ?1 AND secret = ?2 AND environment = ?3";
         self.row(SQL, &args![workspace, secret, environment]).await?.map_or(Ok(0), |mut row| row.take())
     }
 
@@ -232,7 +251,12 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn versions(&self, workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId) -> Result<Vec<Version>, ReadError> {
+    pub async fn versions(
+        &self,
+        workspace: WorkspaceId,
+        secret: SecretId,
+        environment: EnvironmentId,
+    ) -> Result<Vec<Version>, ReadError> {
         const SQL: &str = "SELECT version, sealed, shown, created_at, created_by FROM secret_versions
              WHERE workspace = ?1 AND secret = ?2 AND environment = ?3 ORDER BY version DESC";
         let version = |mut row: Row| {
@@ -250,7 +274,10 @@ impl Store {
 
 /// Reserves a name for a secret or a variable.
 pub(crate) fn insert_name(workspace: WorkspaceId, name: &SecretName, owner: &[u8; 16]) -> Statement {
-    Statement::new("INSERT INTO names (workspace, name_key, owner) VALUES (?1, ?2, ?3)", args![workspace, name.key(), &owner[..]])
+    Statement::new(
+        "INSERT INTO names (workspace, name_key, owner) VALUES (?1, ?2, ?3)",
+        args![workspace, name.key(), &owner[..]],
+    )
 }
 
 /// Frees a name.
@@ -332,15 +359,24 @@ fn policy_text(destinations: &Destinations) -> String {
 }
 
 fn host_rows(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
-    let keys: std::collections::BTreeSet<String> = secret.destinations.0.iter().map(|d| HostPattern::index_key(&d.host)).collect();
+    let keys: std::collections::BTreeSet<String> =
+        secret.destinations.0.iter().map(|d| HostPattern::index_key(&d.host)).collect();
     let row = |key| {
-        Statement::new("INSERT INTO secret_hosts (workspace, host_key, secret) VALUES (?1, ?2, ?3)", args![workspace, key, secret.id])
+        Statement::new(
+            "INSERT INTO secret_hosts (workspace, host_key, secret) VALUES (?1, ?2, ?3)",
+            args![workspace, key, secret.id],
+        )
     };
     keys.into_iter().map(row).collect()
 }
 
 /// Adds a version and makes it current.
-pub fn insert_version(workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId, version: &Version) -> [Statement; 2] {
+pub fn insert_version(
+    workspace: WorkspaceId,
+    secret: SecretId,
+    environment: EnvironmentId,
+    version: &Version,
+) -> [Statement; 2] {
     [
         Statement::new(
             "INSERT INTO secret_versions (workspace, secret, environment, version, sealed, shown, created_at, created_by)
@@ -365,7 +401,13 @@ pub fn insert_version(workspace: WorkspaceId, secret: SecretId, environment: Env
 }
 
 /// Replaces the sealed record of one version (its policy or key changed, its value did not).
-pub fn reseal_version(workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId, version: i64, sealed: &[u8]) -> Statement {
+pub fn reseal_version(
+    workspace: WorkspaceId,
+    secret: SecretId,
+    environment: EnvironmentId,
+    version: i64,
+    sealed: &[u8],
+) -> Statement {
     Statement::exactly_one(
         "UPDATE secret_versions SET sealed = ?5 WHERE workspace = ?1 AND secret = ?2 AND environment = ?3 AND version = ?4",
         args![workspace, secret, environment, version, sealed],
@@ -373,7 +415,12 @@ pub fn reseal_version(workspace: WorkspaceId, secret: SecretId, environment: Env
 }
 
 /// Destroys one version.
-pub fn delete_version(workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId, version: i64) -> Statement {
+pub fn delete_version(
+    workspace: WorkspaceId,
+    secret: SecretId,
+    environment: EnvironmentId,
+    version: i64,
+) -> Statement {
     Statement::exactly_one(
         "DELETE FROM secret_versions WHERE workspace = ?1 AND secret = ?2 AND environment = ?3 AND version = ?4",
         args![workspace, secret, environment, version],
@@ -381,7 +428,12 @@ pub fn delete_version(workspace: WorkspaceId, secret: SecretId, environment: Env
 }
 
 /// Switches a value off or on in one environment.
-pub fn set_value_disabled(workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId, disabled: bool) -> Statement {
+pub fn set_value_disabled(
+    workspace: WorkspaceId,
+    secret: SecretId,
+    environment: EnvironmentId,
+    disabled: bool,
+) -> Statement {
     Statement::exactly_one(
         "UPDATE secret_values SET disabled = ?4 WHERE workspace = ?1 AND secret = ?2 AND environment = ?3",
         args![workspace, secret, environment, disabled],

@@ -50,21 +50,39 @@ impl Sqlite {
         refuse_loose_mode(&file)?;
         // SQLite makes its files with the process's umask; this one is made by us, and the others copy its mode.
         drop(fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file)?);
-        let mut connection = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut connection = Connection::open_with_flags(
+            &file,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
         set_up_writer(&connection)?;
         migrate::migrate(&mut connection)?;
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
         let revisions = Revisions::default();
         let writer = Writer::start(connection, Arc::clone(&revisions))?;
-        Ok(Self(Arc::new(Inner { file, readers: Mutex::default(), revisions, writer: Some(writer), _lock: Some(lock) })))
+        Ok(Self(Arc::new(Inner {
+            file,
+            readers: Mutex::default(),
+            revisions,
+            writer: Some(writer),
+            _lock: Some(lock),
+        })))
     }
 
     pub(crate) fn open_for_reading(directory: &Path) -> Result<Self, StoreError> {
         let file = directory.join(DATABASE_FILE);
         if !file.exists() {
-            return Err(StoreError::Io(std::io::Error::new(std::io::ErrorKind::NotFound, "there is no database in it")));
+            return Err(StoreError::Io(std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                "there is no database in it",
+            )));
         }
-        let inner = Inner { file, readers: Mutex::default(), revisions: Revisions::default(), writer: None, _lock: None };
+        let inner = Inner {
+            file,
+            readers: Mutex::default(),
+            revisions: Revisions::default(),
+            writer: None,
+            _lock: None,
+        };
         let found = migrate::schema_of(&inner.open_reader()?)?;
         if found > migrate::SCHEMA {
             return Err(StoreError::Newer { found, known: migrate::SCHEMA });
@@ -129,9 +147,13 @@ impl Sqlite {
 
 impl Inner {
     fn open_reader(&self) -> rusqlite::Result<Connection> {
-        let connection =
-            Connection::open_with_flags(&self.file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.execute_batch("PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0; PRAGMA busy_timeout=5000;")?;
+        let connection = Connection::open_with_flags(
+            &self.file,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.execute_batch(
+            "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0; PRAGMA busy_timeout=5000;",
+        )?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         Ok(connection)
     }
@@ -151,7 +173,13 @@ fn query(connection: &Connection, sql: &str, args: &[Val]) -> rusqlite::Result<V
                 ValueRef::Integer(number) => Val::I64(number),
                 ValueRef::Text(text) => Val::Text(String::from_utf8_lossy(text).into_owned()),
                 ValueRef::Blob(bytes) => Val::Blob(bytes.to_vec()),
-                ValueRef::Real(_) => return Err(rusqlite::Error::InvalidColumnType(column, String::new(), rusqlite::types::Type::Real)),
+                ValueRef::Real(_) => {
+                    return Err(rusqlite::Error::InvalidColumnType(
+                        column,
+                        String::new(),
+                        rusqlite::types::Type::Real,
+                    ));
+                }
             });
         }
         rows.push(Row::new(values));
@@ -171,7 +199,8 @@ fn set_up_writer(connection: &Connection) -> Result<(), StoreError> {
 }
 
 fn lock(directory: &Path) -> Result<fs::File, StoreError> {
-    let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join(LOCK_FILE))?;
+    let file =
+        fs::OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join(LOCK_FILE))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse),
@@ -181,7 +210,9 @@ fn lock(directory: &Path) -> Result<fs::File, StoreError> {
 
 fn refuse_loose_mode(file: &Path) -> Result<(), StoreError> {
     match fs::metadata(file) {
-        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => Err(StoreError::LooseMode(DATABASE_FILE)),
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+            Err(StoreError::LooseMode(DATABASE_FILE))
+        }
         _ => Ok(()),
     }
 }

@@ -83,7 +83,17 @@ macro_rules! ids {
     )+};
 }
 
-ids!(WorkspaceId, EnvironmentId, SecretId, VariableId, UserId, ServiceAccountId, TokenId, AutomationId, RunId);
+ids!(
+    WorkspaceId,
+    EnvironmentId,
+    SecretId,
+    VariableId,
+    UserId,
+    ServiceAccountId,
+    TokenId,
+    AutomationId,
+    RunId
+);
 
 /// One row; its values are taken out from left to right.
 pub(crate) struct Row(std::vec::IntoIter<Val>);
@@ -95,12 +105,17 @@ impl Row {
 
     /// The next value of the row.
     pub(crate) fn take<T: FromVal>(&mut self) -> Result<T, ReadError> {
-        self.0.next().and_then(T::from_val).ok_or_else(|| ReadError("a column holds what it should not".to_owned()))
+        self.0
+            .next()
+            .and_then(T::from_val)
+            .ok_or_else(|| ReadError("a column holds what it should not".to_owned()))
     }
 
     /// The next value, parsed from its text.
     pub(crate) fn parse<T: std::str::FromStr>(&mut self) -> Result<T, ReadError> {
-        self.take::<String>()?.parse().map_err(|_| ReadError("a column holds a text that does not parse".to_owned()))
+        self.take::<String>()?
+            .parse()
+            .map_err(|_| ReadError("a column holds a text that does not parse".to_owned()))
     }
 }
 

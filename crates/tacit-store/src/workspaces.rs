@@ -100,7 +100,12 @@ impl Store {
         const SQL: &str = "SELECT id, name, protected, created_at FROM environments WHERE workspace = ?1 ORDER BY created_at, id";
         let rows = self.rows(SQL, &args![workspace]).await?;
         let environment = |mut row: Row| {
-            Ok(Environment { id: row.take()?, name: row.parse()?, protected: row.take()?, created_at: row.take()? })
+            Ok(Environment {
+                id: row.take()?,
+                name: row.parse()?,
+                protected: row.take()?,
+                created_at: row.take()?,
+            })
         };
         rows.into_iter().map(environment).collect()
     }
@@ -141,6 +146,12 @@ pub fn update_settings(workspace: WorkspaceId, settings: &Settings) -> Statement
 pub fn insert_environment(workspace: WorkspaceId, environment: &Environment) -> Statement {
     Statement::new(
         "INSERT INTO environments (workspace, id, name, protected, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        args![workspace, environment.id, environment.name.as_str(), environment.protected, environment.created_at],
+        args![
+            workspace,
+            environment.id,
+            environment.name.as_str(),
+            environment.protected,
+            environment.created_at
+        ],
     )
 }

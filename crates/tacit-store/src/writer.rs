@@ -58,7 +58,8 @@ impl Writer {
         let Some(jobs) = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
             return Err(WriteError::Unavailable("the server is stopping".to_owned()));
         };
-        jobs.try_send(Job { change, done }).map_err(|_| WriteError::Unavailable("too many writes are waiting".to_owned()))?;
+        jobs.try_send(Job { change, done })
+            .map_err(|_| WriteError::Unavailable("too many writes are waiting".to_owned()))?;
         Ok(result)
     }
 
@@ -113,8 +114,14 @@ impl Loop {
             Ok(results) => {
                 self.publish(&changed);
                 metrics::counter!("tacit_store_commits_total").increment(1);
-                metrics::counter!("tacit_store_events_total")
-                    .increment(batch.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(job, _)| job.change.events.len() as u64).sum());
+                metrics::counter!("tacit_store_events_total").increment(
+                    batch
+                        .iter()
+                        .zip(&results)
+                        .filter(|(_, r)| r.is_ok())
+                        .map(|(job, _)| job.change.events.len() as u64)
+                        .sum(),
+                );
                 for (job, result) in batch.into_iter().zip(results) {
                     let _ = job.done.send(result);
                 }
@@ -126,7 +133,8 @@ impl Loop {
     /// One change, in a savepoint. The outer error is the database's own and fails the whole batch.
     fn apply(&mut self, change: &Change) -> rusqlite::Result<Result<Committed, WriteError>> {
         let known = self.head(change.workspace)?;
-        if change.expected_revision.is_some_and(|expected| known.is_none_or(|head| head.revision != expected)) {
+        if change.expected_revision.is_some_and(|expected| known.is_none_or(|head| head.revision != expected))
+        {
             return Ok(Err(WriteError::Stale));
         }
         if change.statements.is_empty() {
@@ -156,14 +164,18 @@ impl Loop {
 
     fn run_statements(&self, change: &Change) -> rusqlite::Result<Result<(), WriteError>> {
         for statement in &change.statements {
-            let executed = self.connection.prepare_cached(statement.sql)?.execute(rusqlite::params_from_iter(&statement.args));
+            let executed = self
+                .connection
+                .prepare_cached(statement.sql)?
+                .execute(rusqlite::params_from_iter(&statement.args));
             match executed {
                 Ok(rows) if statement.exactly_one && rows != 1 => return Ok(Err(WriteError::Conflict)),
                 Ok(_) => {}
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                     use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
                     let unique = error.sqlite_error().is_some_and(|e| {
-                        e.extended_code == SQLITE_CONSTRAINT_UNIQUE || e.extended_code == SQLITE_CONSTRAINT_PRIMARYKEY
+                        e.extended_code == SQLITE_CONSTRAINT_UNIQUE
+                            || e.extended_code == SQLITE_CONSTRAINT_PRIMARYKEY
                     });
                     return Ok(Err(if unique { WriteError::Taken } else { WriteError::Conflict }));
                 }
@@ -239,7 +251,9 @@ impl Loop {
         if error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_FSYNC) {
             // After a failed flush the kernel may call dirty pages clean; only a restart that reads the disk knows
             // what is there (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
-            tracing::error!("flushing to disk failed; stopping so that the next start reads what is really there");
+            tracing::error!(
+                "flushing to disk failed; stopping so that the next start reads what is really there"
+            );
             std::process::abort();
         }
         if !self.connection.is_autocommit() {

@@ -13,8 +13,8 @@ use std::{
 use tacit_audit::{Actor, ActorKind};
 use tacit_crypto::token::TokenHash;
 use tacit_model::{
-    Code, EnvironmentId, EnvironmentName, Host, Problem, Right, Rights, Role, SecretId, SecretName, Timestamp, WorkspaceName,
-    destination::HostPattern, limits,
+    Code, EnvironmentId, EnvironmentName, Host, Problem, Right, Rights, Role, SecretId, SecretName,
+    Timestamp, WorkspaceName, destination::HostPattern, limits,
 };
 use tacit_store::{
     principals::TokenOwner,
@@ -163,7 +163,9 @@ impl Vault {
         {
             return Ok(Some(view));
         }
-        let Some(workspace) = self.0.store.workspace(name).await.map_err(Problem::internal)? else { return Ok(None) };
+        let Some(workspace) = self.0.store.workspace(name).await.map_err(Problem::internal)? else {
+            return Ok(None);
+        };
         // The revision first: what is read after it may be newer than it says, and then the conditional write fails.
         let revision = self.0.store.revision(workspace.id).await.map_err(Problem::internal)?;
         let environments = self.0.store.environments(workspace.id).await.map_err(Problem::internal)?;
@@ -180,8 +182,18 @@ impl Vault {
         Ok(Some(view))
     }
 
-    pub(crate) async fn token_owner(&self, hash: TokenHash, now: Timestamp) -> Result<(TokenOwner, Option<Timestamp>), Problem> {
-        let token = self.0.store.token(hash.as_bytes()).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
+    pub(crate) async fn token_owner(
+        &self,
+        hash: TokenHash,
+        now: Timestamp,
+    ) -> Result<(TokenOwner, Option<Timestamp>), Problem> {
+        let token = self
+            .0
+            .store
+            .token(hash.as_bytes())
+            .await
+            .map_err(Problem::internal)?
+            .ok_or_else(unauthenticated)?;
         if token.expires_at.is_some_and(|end| end <= now) {
             return Err(unauthenticated());
         }
@@ -193,7 +205,13 @@ impl Vault {
         let not_here = || Problem::not_found("workspace");
         match owner {
             TokenOwner::User(user) => {
-                let member = self.0.store.member(view.workspace.id, user).await.map_err(Problem::internal)?.ok_or_else(not_here)?;
+                let member = self
+                    .0
+                    .store
+                    .member(view.workspace.id, user)
+                    .await
+                    .map_err(Problem::internal)?
+                    .ok_or_else(not_here)?;
                 let actor = Actor::new(ActorKind::User, *user.as_bytes(), member.name.as_str());
                 Ok(Principal { actor, role: member.role, rights: member.role.rights(), expires_at })
             }
@@ -201,7 +219,13 @@ impl Vault {
                 if workspace != view.workspace.id {
                     return Err(not_here());
                 }
-                let account = self.0.store.service_account(workspace, id).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
+                let account = self
+                    .0
+                    .store
+                    .service_account(workspace, id)
+                    .await
+                    .map_err(Problem::internal)?
+                    .ok_or_else(unauthenticated)?;
                 let actor = Actor::new(ActorKind::ServiceAccount, *id.as_bytes(), account.name.as_str());
                 Ok(Principal { actor, role: account.role, rights: account.role.rights(), expires_at })
             }
@@ -217,7 +241,11 @@ impl Vault {
         }
     }
 
-    pub(crate) async fn snapshot_or_deleted(&self, view: &View, key: &str) -> Result<Option<Arc<Snapshot>>, Stop> {
+    pub(crate) async fn snapshot_or_deleted(
+        &self,
+        view: &View,
+        key: &str,
+    ) -> Result<Option<Arc<Snapshot>>, Stop> {
         if let Some(snapshot) = view.secrets.find(key) {
             return Ok(Some(snapshot));
         }
@@ -233,7 +261,12 @@ impl Vault {
     }
 
     /// The kept versions of a value, newest first, sealed.
-    pub(crate) async fn sealed_versions(&self, view: &View, secret: SecretId, environment: EnvironmentId) -> Result<Arc<Vec<Version>>, Stop> {
+    pub(crate) async fn sealed_versions(
+        &self,
+        view: &View,
+        secret: SecretId,
+        environment: EnvironmentId,
+    ) -> Result<Arc<Vec<Version>>, Stop> {
         if let Some(versions) = view.versions.find(&(secret, environment)) {
             return Ok(versions);
         }
@@ -249,7 +282,9 @@ impl Vault {
         }
         let keys = HostPattern::index_keys_for(host);
         let mut bound = Vec::new();
-        for secret in self.0.store.secrets_at_host(view.workspace.id, &keys, limits::SCANNED_SECRETS_MAX + 1).await? {
+        for secret in
+            self.0.store.secrets_at_host(view.workspace.id, &keys, limits::SCANNED_SECRETS_MAX + 1).await?
+        {
             bound.push(Arc::new(self.with_values(view, secret).await?));
         }
         let bound = Arc::new(bound);

@@ -2,10 +2,15 @@
 
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
 use tacit_crypto::token::{self, TokenHash, TokenKind, TokenText};
-use tacit_model::{Code, Problem, Right, Role, SecretName, ServiceAccountId, Timestamp, TokenId, WorkspaceName, limits};
+use tacit_model::{
+    Code, Problem, Right, Role, SecretName, ServiceAccountId, Timestamp, TokenId, WorkspaceName, limits,
+};
 use tacit_store::principals::{self as rows, ServiceAccount, Token, TokenOwner};
 
-use crate::{Caller, Principal, Stop, Vault, access::Access, access::unauthenticated, authorize::require, new_id, settle, settle_change};
+use crate::{
+    Caller, Principal, Stop, Vault, access::Access, access::unauthenticated, authorize::require, new_id,
+    settle, settle_change,
+};
 
 /// A new token: the only time its text is seen.
 pub struct NewToken {
@@ -45,11 +50,18 @@ impl Vault {
         let (owner, _) = self.token_owner(token, now).await?;
         let (kind, name, instance_admin) = match owner {
             TokenOwner::User(id) => {
-                let user = self.0.store.user(id).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
+                let user =
+                    self.0.store.user(id).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
                 ("user", user.name.to_string(), user.instance_admin)
             }
             TokenOwner::ServiceAccount(workspace, id) => {
-                let account = self.0.store.service_account(workspace, id).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
+                let account = self
+                    .0
+                    .store
+                    .service_account(workspace, id)
+                    .await
+                    .map_err(Problem::internal)?
+                    .ok_or_else(unauthenticated)?;
                 ("service-account", account.name.to_string(), false)
             }
         };
@@ -76,22 +88,51 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, also for a role with rights that the caller lacks; `name_taken`.
-    pub async fn create_service_account(&self, caller: &Caller, name: &SecretName, role: Role) -> Result<ServiceAccount, Problem> {
+    pub async fn create_service_account(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        role: Role,
+    ) -> Result<ServiceAccount, Problem> {
         settle_change!(self, caller, |access| self.create_service_account_once(&access, name, role))
     }
 
-    async fn create_service_account_once(&self, access: &Access, name: &SecretName, role: Role) -> Result<ServiceAccount, Stop> {
-        let account = ServiceAccount { id: new_id!(ServiceAccountId, access.now), name: name.clone(), role, created_at: access.now };
+    async fn create_service_account_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        role: Role,
+    ) -> Result<ServiceAccount, Stop> {
+        let account = ServiceAccount {
+            id: new_id!(ServiceAccountId, access.now),
+            name: name.clone(),
+            role,
+            created_at: access.now,
+        };
         if let Err(problem) = may_manage(access, role) {
             return Err(self.refuse(access, Verb::ServiceAccountCreate, object(&account), problem).await);
         }
         let workspace = access.view.workspace.id;
         if self.0.store.service_account_named(workspace, &name.key()).await?.is_some() {
-            return Err(Problem::new(Code::NameTaken, format!("there is a service account named `{name}` already")).suggest("choose another name").into());
+            return Err(Problem::new(
+                Code::NameTaken,
+                format!("there is a service account named `{name}` already"),
+            )
+            .suggest("choose another name")
+            .into());
         }
         let detail = Detail { role: Some(role), ..Detail::default() };
-        let event = self.event(access, Verb::ServiceAccountCreate, object(&account), Outcome::Succeeded, detail);
-        self.0.store.write(self.change(access).bump().and(rows::insert_service_account(workspace, &account)).record(&event)).await?;
+        let event =
+            self.event(access, Verb::ServiceAccountCreate, object(&account), Outcome::Succeeded, detail);
+        self.0
+            .store
+            .write(
+                self.change(access)
+                    .bump()
+                    .and(rows::insert_service_account(workspace, &account))
+                    .record(&event),
+            )
+            .await?;
         Ok(account)
     }
 
@@ -102,7 +143,13 @@ impl Vault {
     pub async fn delete_service_account(&self, caller: &Caller, name: &SecretName) -> Result<(), Problem> {
         settle_change!(self, caller, |access| async {
             let account = self.account(&access, name, Verb::ServiceAccountDelete).await?;
-            let event = self.event(&access, Verb::ServiceAccountDelete, object(&account), Outcome::Succeeded, Detail::default());
+            let event = self.event(
+                &access,
+                Verb::ServiceAccountDelete,
+                object(&account),
+                Outcome::Succeeded,
+                Detail::default(),
+            );
             let statements = rows::delete_service_account(access.view.workspace.id, account.id);
             self.0.store.write(self.change(&access).bump().and_all(statements).record(&event)).await?;
             Ok(())
@@ -113,18 +160,31 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `validation_failed`.
-    pub async fn create_token(&self, caller: &Caller, name: &SecretName, expires_at: Option<Timestamp>) -> Result<NewToken, Problem> {
+    pub async fn create_token(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        expires_at: Option<Timestamp>,
+    ) -> Result<NewToken, Problem> {
         if expires_at.is_some_and(|end| end <= caller.now) {
             return Err(Problem::invalid("expires_at", "must be in the future"));
         }
         settle_change!(self, caller, |access| self.create_token_once(&access, name, expires_at))
     }
 
-    async fn create_token_once(&self, access: &Access, name: &SecretName, expires_at: Option<Timestamp>) -> Result<NewToken, Stop> {
+    async fn create_token_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        expires_at: Option<Timestamp>,
+    ) -> Result<NewToken, Stop> {
         let account = self.account(access, name, Verb::TokenCreate).await?;
         let workspace = access.view.workspace.id;
         if self.0.store.tokens_of(workspace, account.id).await?.len() >= limits::TOKENS_PER_ACCOUNT_MAX {
-            let message = format!("has {} tokens, which is the limit; revoke one first", limits::TOKENS_PER_ACCOUNT_MAX);
+            let message = format!(
+                "has {} tokens, which is the limit; revoke one first",
+                limits::TOKENS_PER_ACCOUNT_MAX
+            );
             return Err(Problem::invalid("service_account", message).into());
         }
         let (text, hash) = token::generate(TokenKind::ServiceAccount);
@@ -135,8 +195,12 @@ impl Vault {
             created_at: access.now,
             expires_at,
         };
-        let event = self.event(access, Verb::TokenCreate, object(&account), Outcome::Succeeded, Detail::default());
-        self.0.store.write(self.change(access).bump().and(rows::insert_token(&stored)).record(&event)).await?;
+        let event =
+            self.event(access, Verb::TokenCreate, object(&account), Outcome::Succeeded, Detail::default());
+        self.0
+            .store
+            .write(self.change(access).bump().and(rows::insert_token(&stored)).record(&event))
+            .await?;
         Ok(NewToken { id: stored.id, text, created_at: stored.created_at, expires_at })
     }
 
@@ -164,8 +228,22 @@ impl Vault {
             if !self.0.store.tokens_of(workspace, account.id).await?.iter().any(|token| token.id == id) {
                 return Err(Problem::not_found("token").into());
             }
-            let event = self.event(&access, Verb::TokenRevoke, object(&account), Outcome::Succeeded, Detail::default());
-            self.0.store.write(self.change(&access).bump().and(rows::delete_token(workspace, account.id, id)).record(&event)).await?;
+            let event = self.event(
+                &access,
+                Verb::TokenRevoke,
+                object(&account),
+                Outcome::Succeeded,
+                Detail::default(),
+            );
+            self.0
+                .store
+                .write(
+                    self.change(&access)
+                        .bump()
+                        .and(rows::delete_token(workspace, account.id, id))
+                        .record(&event),
+                )
+                .await?;
             Ok(())
         })
     }
@@ -173,7 +251,14 @@ impl Vault {
     /// The account a caller may manage: it exists, and its role has no right that the caller lacks.
     async fn account(&self, access: &Access, name: &SecretName, verb: Verb) -> Result<ServiceAccount, Stop> {
         if let Err(problem) = require(access.principal.rights, Right::MemberManage) {
-            return Err(self.refuse(access, verb, Object::new(ObjectKind::ServiceAccount, [0; 16], name.as_str()), problem).await);
+            return Err(self
+                .refuse(
+                    access,
+                    verb,
+                    Object::new(ObjectKind::ServiceAccount, [0; 16], name.as_str()),
+                    problem,
+                )
+                .await);
         }
         let found = self.0.store.service_account_named(access.view.workspace.id, &name.key()).await?;
         let account = found.ok_or_else(|| Problem::not_found("service account"))?;
@@ -190,6 +275,9 @@ fn may_manage(access: &Access, role: Role) -> Result<(), Problem> {
     if access.principal.rights.covers(role.rights()) {
         return Ok(());
     }
-    Err(Problem::new(Code::Forbidden, format!("the role `{}` has rights that you do not hold, so you cannot give it", role.as_str()))
-        .suggest("give a smaller role, or ask an owner"))
+    Err(Problem::new(
+        Code::Forbidden,
+        format!("the role `{}` has rights that you do not hold, so you cannot give it", role.as_str()),
+    )
+    .suggest("give a smaller role, or ask an owner"))
 }

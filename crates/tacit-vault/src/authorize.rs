@@ -9,8 +9,8 @@
 use std::marker::PhantomData;
 
 use tacit_model::{
-    Code, Destination, EnvironmentId, EnvironmentName, Place, Problem, Right, Rights, SecretId, SecretName, Target, Visibility,
-    destination::ResponseRule,
+    Code, Destination, EnvironmentId, EnvironmentName, Place, Problem, Right, Rights, SecretId, SecretName,
+    Target, Visibility, destination::ResponseRule,
 };
 
 use crate::access::Snapshot;
@@ -74,8 +74,11 @@ pub(crate) fn reveal(
 ) -> Result<Authorized<Reveal>, Problem> {
     require(rights, Right::SecretReveal)?;
     if snapshot.secret.visibility == Visibility::Restricted {
-        return Err(Problem::new(Code::RestrictedSecret, format!("`{}` is restricted: nobody may ever read it back", snapshot.secret.name))
-            .suggest("use it by name where it is needed; to replace the value, rotate it"));
+        return Err(Problem::new(
+            Code::RestrictedSecret,
+            format!("`{}` is restricted: nobody may ever read it back", snapshot.secret.name),
+        )
+        .suggest("use it by name where it is needed; to replace the value, rotate it"));
     }
     check_has_value(snapshot, environment)?;
     Ok(Authorized::new(snapshot, environment, revision))
@@ -122,8 +125,11 @@ pub(crate) fn use_in_request<'a>(
         Authority::Rights(rights) => require(rights, Right::SecretUse)?,
         Authority::Grant { .. } => {}
         Authority::NoGrant => {
-            return Err(Problem::new(Code::Forbidden, format!("this automation was not published with `{}`", snapshot.secret.name))
-                .suggest("publish it again as someone who may use the secret"));
+            return Err(Problem::new(
+                Code::Forbidden,
+                format!("this automation was not published with `{}`", snapshot.secret.name),
+            )
+            .suggest("publish it again as someone who may use the secret"));
         }
     }
     check_is_on(snapshot, purpose.environment)?;
@@ -138,20 +144,34 @@ pub(crate) fn use_in_request<'a>(
         if snapshot.secret.visibility == Visibility::Restricted || !may_look {
             return Err(destination_required(snapshot, purpose));
         }
-        return Ok(Permitted { proof: proof(), destination: None, response: ResponseRule::Scrub, echoes: true });
+        return Ok(Permitted {
+            proof: proof(),
+            destination: None,
+            response: ResponseRule::Scrub,
+            echoes: true,
+        });
     }
-    let matching: Vec<&Destination> =
-        snapshot.secret.destinations.matching(purpose.target, purpose.method, purpose.path, purpose.environment_name).collect();
+    let matching: Vec<&Destination> = snapshot
+        .secret
+        .destinations
+        .matching(purpose.target, purpose.method, purpose.path, purpose.environment_name)
+        .collect();
     if matching.is_empty() {
         return Err(destination_not_allowed(snapshot, purpose));
     }
-    let placed: Vec<&Destination> = matching.iter().copied().filter(|d| d.places.contains(purpose.place)).collect();
+    let placed: Vec<&Destination> =
+        matching.iter().copied().filter(|d| d.places.contains(purpose.place)).collect();
     let Some(first) = placed.first() else {
         return Err(placement_not_allowed(snapshot, purpose, matching[0]));
     };
     // Where several destinations allow the same request, the strictest word about the answer counts.
     let response = placed.iter().map(|d| d.response).max().unwrap_or(ResponseRule::Scrub);
-    Ok(Permitted { proof: proof(), destination: Some(first), response, echoes: placed.iter().any(|d| d.echoes) })
+    Ok(Permitted {
+        proof: proof(),
+        destination: Some(first),
+        response,
+        echoes: placed.iter().any(|d| d.echoes),
+    })
 }
 
 /// A value that may come back in an answer may be known in order to take it out. Nobody sees it by this.
@@ -184,11 +204,14 @@ pub(crate) fn reseal_for_rollback(
 fn check_is_on(snapshot: &Snapshot, environment: EnvironmentId) -> Result<(), Problem> {
     let name = &snapshot.secret.name;
     if snapshot.secret.deleted_at.is_some() {
-        return Err(Problem::new(Code::SecretDisabled, format!("`{name}` was deleted")).suggest("an owner or admin can restore it within its deletion window"));
+        return Err(Problem::new(Code::SecretDisabled, format!("`{name}` was deleted"))
+            .suggest("an owner or admin can restore it within its deletion window"));
     }
     if snapshot.secret.disabled || snapshot.value(environment).is_some_and(|value| value.disabled) {
-        return Err(Problem::new(Code::SecretDisabled, format!("`{name}` is disabled"))
-            .suggest(format!("someone who may write secrets can enable it: tacit secrets enable {}", quoted(name))));
+        return Err(Problem::new(Code::SecretDisabled, format!("`{name}` is disabled")).suggest(format!(
+            "someone who may write secrets can enable it: tacit secrets enable {}",
+            quoted(name)
+        )));
     }
     Ok(())
 }
@@ -240,7 +263,10 @@ fn placement_not_allowed(snapshot: &Snapshot, purpose: &Purpose<'_>, destination
     let allowed = destination.places.iter().map(Place::to_string).collect::<Vec<_>>().join(", ");
     Problem::new(
         Code::PlacementNotAllowed,
-        format!("`{}` may not stand in `{}` of a request to {}; there it may stand in: {allowed}", snapshot.secret.name, purpose.place, purpose.target),
+        format!(
+            "`{}` may not stand in `{}` of a request to {}; there it may stand in: {allowed}",
+            snapshot.secret.name, purpose.place, purpose.target
+        ),
     )
     .suggest("move the reference, or have someone who may aim the secret add the place to its destination")
 }
@@ -254,7 +280,8 @@ mod tests {
 
     use super::*;
 
-    const HOSTS: &[&str] = &["api.good.test", "x.good.test", "a.x.good.test", "good.test", "evilgood.test", "127.0.0.1"];
+    const HOSTS: &[&str] =
+        &["api.good.test", "x.good.test", "a.x.good.test", "good.test", "evilgood.test", "127.0.0.1"];
     const PATTERNS: &[&str] = &["api.good.test", "*.good.test", "good.test", "127.0.0.1"];
     const PATHS: &[&str] = &["/", "/v1", "/v1/a", "/v1/a/b", "/v2/a"];
     const PATH_PATTERNS: &[&str] = &["/v1", "/v1/*", "/v1/**", "/**", "/*/a"];
@@ -297,20 +324,61 @@ mod tests {
     }
 
     fn plain() -> impl Strategy<Value = Plain> {
-        (select(PATTERNS), any::<bool>(), select(&[443u16, 8443][..]), some(METHODS, 0), some(PATH_PATTERNS, 0), some(PLACES, 1), some(ENVIRONMENTS, 0))
-            .prop_map(|(host, https, port, methods, paths, places, environments)| Plain { host, https, port, methods, paths, places, environments })
+        (
+            select(PATTERNS),
+            any::<bool>(),
+            select(&[443u16, 8443][..]),
+            some(METHODS, 0),
+            some(PATH_PATTERNS, 0),
+            some(PLACES, 1),
+            some(ENVIRONMENTS, 0),
+        )
+            .prop_map(|(host, https, port, methods, paths, places, environments)| Plain {
+                host,
+                https,
+                port,
+                methods,
+                paths,
+                places,
+                environments,
+            })
     }
 
     fn case() -> impl Strategy<Value = Case> {
         let rights = prop::collection::vec(select(Right::ALL), 0..8);
         let mostly_not = || prop::bool::weighted(0.1);
         let state = (any::<bool>(), mostly_not(), mostly_not(), mostly_not(), prop::bool::weighted(0.9));
-        let request = (select(HOSTS), any::<bool>(), select(&[443u16, 8443][..]), select(METHODS), select(PATHS), select(PLACES), select(ENVIRONMENTS));
-        (rights, state, prop::collection::vec(plain(), 0..4), request).prop_map(|(rights, state, destinations, request)| {
-            let (restricted, disabled, disabled_here, deleted, has_value) = state;
-            let (host, https, port, method, path, place, environment) = request;
-            Case { rights, restricted, disabled, disabled_here, deleted, has_value, destinations, host, https, port, method, path, place, environment }
-        })
+        let request = (
+            select(HOSTS),
+            any::<bool>(),
+            select(&[443u16, 8443][..]),
+            select(METHODS),
+            select(PATHS),
+            select(PLACES),
+            select(ENVIRONMENTS),
+        );
+        (rights, state, prop::collection::vec(plain(), 0..4), request).prop_map(
+            |(rights, state, destinations, request)| {
+                let (restricted, disabled, disabled_here, deleted, has_value) = state;
+                let (host, https, port, method, path, place, environment) = request;
+                Case {
+                    rights,
+                    restricted,
+                    disabled,
+                    disabled_here,
+                    deleted,
+                    has_value,
+                    destinations,
+                    host,
+                    https,
+                    port,
+                    method,
+                    path,
+                    place,
+                    environment,
+                }
+            },
+        )
     }
 
     /// The rules of the contract once more, on words, without any of the types.
@@ -327,7 +395,9 @@ mod tests {
         fn walk(pattern: &[&str], path: &[&str]) -> bool {
             match (pattern, path) {
                 (["**"], _) | ([], []) => true,
-                ([first, rest @ ..], [segment, more @ ..]) => (*first == *segment || (*first == "*" && !segment.is_empty())) && walk(rest, more),
+                ([first, rest @ ..], [segment, more @ ..]) => {
+                    (*first == *segment || (*first == "*" && !segment.is_empty())) && walk(rest, more)
+                }
                 _ => false,
             }
         }
@@ -346,7 +416,11 @@ mod tests {
             return Err(Code::NoValueInEnvironment);
         }
         if case.destinations.is_empty() {
-            return if has(Right::SecretReveal) && !case.restricted { Ok(()) } else { Err(Code::DestinationRequired) };
+            return if has(Right::SecretReveal) && !case.restricted {
+                Ok(())
+            } else {
+                Err(Code::DestinationRequired)
+            };
         }
         let fits = |d: &&Plain| {
             d.https == case.https
@@ -395,7 +469,14 @@ mod tests {
             created_by: String::new(),
             updated_at: time,
         };
-        let value = Value { environment, current: 1, latest: 1, disabled: case.disabled_here, set_at: time, shown: "{}".to_owned() };
+        let value = Value {
+            environment,
+            current: 1,
+            latest: 1,
+            disabled: case.disabled_here,
+            set_at: time,
+            shown: "{}".to_owned(),
+        };
         Snapshot { secret, values: if case.has_value { vec![value] } else { Vec::new() } }
     }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
 use tacit_model::{
-    Automation, AutomationId, Code, EnvironmentName, Issue, Problem, Right, SecretName, Target, Timestamp, Visibility, limits,
+    Automation, AutomationId, Code, EnvironmentName, Issue, Problem, Right, SecretName, Target, Timestamp,
+    Visibility, limits,
 };
 use tacit_store::automations as rows;
 use tacit_template::Reference;
@@ -76,9 +77,14 @@ fn compile(definition: &Automation) -> Result<Compiled, Problem> {
                 Reference::Var(name) => {
                     compiled.variables.insert(name.clone());
                 }
-                Reference::Step { id, .. } if !definition.steps[..at].iter().any(|earlier| earlier.id == *id) => {
-                    return Err(unknown(format!("steps[{at}].http"), format!("references the step `{id}`, which does not come before it"))
-                        .suggest("reference an earlier step by its id"));
+                Reference::Step { id, .. }
+                    if !definition.steps[..at].iter().any(|earlier| earlier.id == *id) =>
+                {
+                    return Err(unknown(
+                        format!("steps[{at}].http"),
+                        format!("references the step `{id}`, which does not come before it"),
+                    )
+                    .suggest("reference an earlier step by its id"));
                 }
                 _ => {}
             }
@@ -100,17 +106,32 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `validation_failed`, `placement_not_allowed`, `unknown_reference`.
-    pub async fn publish_automation(&self, caller: &Caller, definition: &Automation, dry_run: bool) -> Result<PublishedAutomation, Problem> {
+    pub async fn publish_automation(
+        &self,
+        caller: &Caller,
+        definition: &Automation,
+        dry_run: bool,
+    ) -> Result<PublishedAutomation, Problem> {
         settle_change!(self, caller, |access| self.publish_once(&access, definition, dry_run))
     }
 
-    async fn publish_once(&self, access: &Access, definition: &Automation, dry_run: bool) -> Result<PublishedAutomation, Stop> {
+    async fn publish_once(
+        &self,
+        access: &Access,
+        definition: &Automation,
+        dry_run: bool,
+    ) -> Result<PublishedAutomation, Stop> {
         let workspace = access.view.workspace.id;
         let found = self.0.store.automation(workspace, &definition.name.key()).await?;
         let created = found.is_none();
-        let automation =
-            found.unwrap_or_else(|| rows::Automation { id: new_id!(AutomationId, access.now), name: definition.name.clone(), created_at: access.now });
-        let refuse = |problem| self.refuse(access, Verb::AutomationPublish, object(automation.id, &definition.name), problem);
+        let automation = found.unwrap_or_else(|| rows::Automation {
+            id: new_id!(AutomationId, access.now),
+            name: definition.name.clone(),
+            created_at: access.now,
+        });
+        let refuse = |problem| {
+            self.refuse(access, Verb::AutomationPublish, object(automation.id, &definition.name), problem)
+        };
         if let Err(problem) = require(access.principal.rights, Right::AutomationWrite) {
             return Err(refuse(problem).await);
         }
@@ -126,12 +147,22 @@ impl Vault {
         {
             return Err(refuse(problem).await);
         }
-        let Some(environment) = access.view.environments.iter().find(|environment| !environment.protected) else {
-            return Err(Problem::new(Code::ProtectedEnvironment, "every environment of this workspace is protected").suggest("add one that is not, to publish in").into());
+        let Some(environment) = access.view.environments.iter().find(|environment| !environment.protected)
+        else {
+            return Err(Problem::new(
+                Code::ProtectedEnvironment,
+                "every environment of this workspace is protected",
+            )
+            .suggest("add one that is not, to publish in")
+            .into());
         };
         let text = serde_json::to_string(definition).map_err(Problem::internal)?;
         if text.len() > limits::DEFINITION_BYTES_MAX {
-            return Err(Problem::invalid("steps", format!("make a definition of more than {} bytes", limits::DEFINITION_BYTES_MAX)).into());
+            return Err(Problem::invalid(
+                "steps",
+                format!("make a definition of more than {} bytes", limits::DEFINITION_BYTES_MAX),
+            )
+            .into());
         }
         let hash = tacit_crypto::sha256(text.as_bytes());
         let mut warnings = Vec::new();
@@ -139,12 +170,21 @@ impl Vault {
         for snapshot in &secrets {
             let pinned = pinned_origin(access, snapshot, &compiled);
             if snapshot.secret.destinations.is_empty() && pinned.is_none() {
-                warnings.push(format!("`{}` has no destination, so runs that use it will fail until it gets one", snapshot.secret.name));
+                warnings.push(format!(
+                    "`{}` has no destination, so runs that use it will fail until it gets one",
+                    snapshot.secret.name
+                ));
             }
             if snapshot.value(environment.id).is_none() {
-                warnings.push(format!("`{}` has no value in `{}` yet", snapshot.secret.name, environment.name));
+                warnings
+                    .push(format!("`{}` has no value in `{}` yet", snapshot.secret.name, environment.name));
             }
-            grants.push(rows::Grant { secret: snapshot.secret.id, hash, pinned, granted_by: access.principal.actor.to_string() });
+            grants.push(rows::Grant {
+                secret: snapshot.secret.id,
+                hash,
+                pinned,
+                granted_by: access.principal.actor.to_string(),
+            });
         }
         let result = PublishedAutomation {
             name: definition.name.clone(),
@@ -166,7 +206,13 @@ impl Vault {
             published_by: access.principal.actor.to_string(),
         };
         let detail = Detail { definition_hash: Some(hash), ..Detail::default() };
-        let mut event = self.event(access, Verb::AutomationPublish, object(automation.id, &definition.name), Outcome::Succeeded, detail);
+        let mut event = self.event(
+            access,
+            Verb::AutomationPublish,
+            object(automation.id, &definition.name),
+            Outcome::Succeeded,
+            detail,
+        );
         event.environment = Some(environment.name.clone());
         let mut change = self.change(access).bump();
         if created {
@@ -177,7 +223,11 @@ impl Vault {
         Ok(result)
     }
 
-    async fn referenced_secrets(&self, access: &Access, compiled: &Compiled) -> Result<Vec<std::sync::Arc<Snapshot>>, Stop> {
+    async fn referenced_secrets(
+        &self,
+        access: &Access,
+        compiled: &Compiled,
+    ) -> Result<Vec<std::sync::Arc<Snapshot>>, Stop> {
         let mut found: Vec<std::sync::Arc<Snapshot>> = Vec::new();
         for name in &compiled.secrets {
             let parsed: SecretName = name.parse().map_err(Problem::internal)?;
@@ -200,7 +250,9 @@ impl Vault {
                 Err(_) => false,
             };
             if !known {
-                return Err(unknown("steps", format!("reference the variable `{name}`, which is not there")).suggest("create it: tacit vars set").into());
+                return Err(unknown("steps", format!("reference the variable `{name}`, which is not there"))
+                    .suggest("create it: tacit vars set")
+                    .into());
             }
         }
         Ok(())
@@ -210,7 +262,12 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found`, `not_deployed`.
-    pub async fn show_automation(&self, caller: &Caller, name: &SecretName, environment: Option<&EnvironmentName>) -> Result<String, Problem> {
+    pub async fn show_automation(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<String, Problem> {
         settle!(self, caller, |access| async {
             let automation = self.automation(&access, name).await?;
             let environment = match environment {
@@ -218,7 +275,9 @@ impl Vault {
                 None => access.view.environments.iter().find(|environment| !environment.protected),
             };
             let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
-            let found = published.into_iter().find(|published| environment.is_some_and(|environment| environment.id == published.environment));
+            let found = published.into_iter().find(|published| {
+                environment.is_some_and(|environment| environment.id == published.environment)
+            });
             Ok(found.ok_or_else(|| not_deployed(name))?.definition)
         })
     }
@@ -227,23 +286,38 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn list_automations(&self, caller: &Caller, after: &str, limit: usize) -> Result<(Vec<AutomationListed>, Option<String>), Problem> {
+    pub async fn list_automations(
+        &self,
+        caller: &Caller,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<AutomationListed>, Option<String>), Problem> {
         settle!(self, caller, |access| self.list_automations_once(&access, after, limit))
     }
 
-    async fn list_automations_once(&self, access: &Access, after: &str, limit: usize) -> Result<(Vec<AutomationListed>, Option<String>), Stop> {
+    async fn list_automations_once(
+        &self,
+        access: &Access,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<AutomationListed>, Option<String>), Stop> {
         require_list(access)?;
         let found = self.0.store.automations(access.view.workspace.id, after, limit).await?;
-        let next = if found.len() == limit { found.last().map(|automation| automation.name.key()) } else { None };
+        let next =
+            if found.len() == limit { found.last().map(|automation| automation.name.key()) } else { None };
         let mut listed = Vec::with_capacity(found.len());
         for automation in found {
             let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
             let newest = published.iter().max_by_key(|published| published.published_at);
-            let definition: Option<Automation> = newest.and_then(|published| serde_json::from_str(&published.definition).ok());
+            let definition: Option<Automation> =
+                newest.and_then(|published| serde_json::from_str(&published.definition).ok());
             listed.push(AutomationListed {
                 name: automation.name,
                 description: definition.map(|definition| definition.description).unwrap_or_default(),
-                environments: published.iter().filter_map(|p| Some(access.environment_named(p.environment)?.name.clone())).collect(),
+                environments: published
+                    .iter()
+                    .filter_map(|p| Some(access.environment_named(p.environment)?.name.clone()))
+                    .collect(),
                 published_at: newest.map_or(automation.created_at, |published| published.published_at),
             });
         }
@@ -258,16 +332,28 @@ impl Vault {
         settle_change!(self, caller, |access| async {
             let automation = self.automation(&access, name).await?;
             if let Err(problem) = require(access.principal.rights, Right::AutomationWrite) {
-                return Err(self.refuse(&access, Verb::AutomationDelete, object(automation.id, name), problem).await);
+                return Err(self
+                    .refuse(&access, Verb::AutomationDelete, object(automation.id, name), problem)
+                    .await);
             }
-            let event = self.event(&access, Verb::AutomationDelete, object(automation.id, name), Outcome::Succeeded, Detail::default());
+            let event = self.event(
+                &access,
+                Verb::AutomationDelete,
+                object(automation.id, name),
+                Outcome::Succeeded,
+                Detail::default(),
+            );
             let statements = rows::delete(access.view.workspace.id, automation.id);
             self.0.store.write(self.change(&access).bump().and_all(statements).record(&event)).await?;
             Ok(())
         })
     }
 
-    pub(crate) async fn automation(&self, access: &Access, name: &SecretName) -> Result<rows::Automation, Stop> {
+    pub(crate) async fn automation(
+        &self,
+        access: &Access,
+        name: &SecretName,
+    ) -> Result<rows::Automation, Stop> {
         require_list(access)?;
         let found = self.0.store.automation(access.view.workspace.id, &name.key()).await?;
         found.ok_or_else(|| Problem::not_found("automation").into())
@@ -280,7 +366,8 @@ pub(crate) fn unknown_secret(name: &SecretName) -> Problem {
 }
 
 pub(crate) fn not_deployed(name: &SecretName) -> Problem {
-    Problem::new(Code::NotDeployed, format!("`{name}` is not published in this environment")).suggest("publish it first, or name the environment it is published in")
+    Problem::new(Code::NotDeployed, format!("`{name}` is not published in this environment"))
+        .suggest("publish it first, or name the environment it is published in")
 }
 
 fn require_list(access: &Access) -> Result<(), Problem> {
@@ -290,7 +377,8 @@ fn require_list(access: &Access) -> Result<(), Problem> {
 /// The one origin that a secret without destinations may go to from this definition: written out, the same in every
 /// step that uses it, and published by someone who may look at the value anyway.
 fn pinned_origin(access: &Access, snapshot: &Snapshot, compiled: &Compiled) -> Option<String> {
-    let may_look = access.principal.has(Right::SecretReveal) && snapshot.secret.visibility == Visibility::Masked;
+    let may_look =
+        access.principal.has(Right::SecretReveal) && snapshot.secret.visibility == Visibility::Masked;
     if !snapshot.secret.destinations.is_empty() || !may_look {
         return None;
     }

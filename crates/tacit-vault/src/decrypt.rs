@@ -55,7 +55,11 @@ impl Vault {
     }
 
     /// Proofs to know values only so that they can be taken out of the answer of an act that is on the record.
-    pub(crate) fn covered_by<V: Opens>(&self, _act: &[Recorded<V>], scans: Vec<Authorized<Scan>>) -> Vec<Recorded<Scan>> {
+    pub(crate) fn covered_by<V: Opens>(
+        &self,
+        _act: &[Recorded<V>],
+        scans: Vec<Authorized<Scan>>,
+    ) -> Vec<Recorded<Scan>> {
         scans.into_iter().map(Recorded).collect()
     }
 
@@ -73,7 +77,14 @@ impl Vault {
         }
         let generation = tacit_crypto::generation_of(&version.sealed).map_err(Problem::internal)?;
         let key = self.0.keys.generation(workspace, environment, generation).await?;
-        let context = self.context(workspace, environment, secret, version.version, snapshot.secret.visibility, &snapshot.secret.destinations);
+        let context = self.context(
+            workspace,
+            environment,
+            secret,
+            version.version,
+            snapshot.secret.visibility,
+            &snapshot.secret.destinations,
+        );
         tacit_crypto::open(&key.handle, generation, &context, &version.sealed).map_err(Problem::internal)
     }
 
@@ -87,7 +98,14 @@ impl Vault {
         plaintext: &[u8],
     ) -> Result<Vec<u8>, Problem> {
         let key = self.0.keys.newest(workspace, environment).await?;
-        let context = self.context(workspace, environment, snapshot.id, version, snapshot.visibility, &snapshot.destinations);
+        let context = self.context(
+            workspace,
+            environment,
+            snapshot.id,
+            version,
+            snapshot.visibility,
+            &snapshot.destinations,
+        );
         tacit_crypto::seal(&key.handle, key.generation, &context, plaintext).map_err(Problem::internal)
     }
 
@@ -109,7 +127,14 @@ impl Vault {
         let from_key = self.0.keys.generation(workspace, environment, generation).await?;
         let to_key = self.0.keys.newest(workspace, environment).await?;
         let visibility = old.secret.visibility;
-        let from = self.context(workspace, environment, secret, version.version, visibility, &old.secret.destinations);
+        let from = self.context(
+            workspace,
+            environment,
+            secret,
+            version.version,
+            visibility,
+            &old.secret.destinations,
+        );
         let to = self.context(workspace, environment, secret, new_version, visibility, new_destinations);
         tacit_crypto::reseal(
             Place { key: &from_key.handle, generation, context: &from },

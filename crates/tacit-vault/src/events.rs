@@ -40,7 +40,14 @@ pub struct RecordedEvent {
 
 impl Vault {
     /// An event of the caller's, of this moment.
-    pub(crate) fn event(&self, access: &Access, verb: Verb, object: Object, outcome: Outcome, detail: Detail) -> Event {
+    pub(crate) fn event(
+        &self,
+        access: &Access,
+        verb: Verb,
+        object: Object,
+        outcome: Outcome,
+        detail: Detail,
+    ) -> Event {
         Event {
             id: new_id!(EventId, access.now),
             at: access.now,
@@ -51,12 +58,22 @@ impl Vault {
             object,
             outcome,
             environment: None,
-            detail: Detail { request_id: Some(access.request_id), policy_revision: Some(access.view.revision.unsigned_abs()), ..detail },
+            detail: Detail {
+                request_id: Some(access.request_id),
+                policy_revision: Some(access.view.revision.unsigned_abs()),
+                ..detail
+            },
         }
     }
 
     /// An event of Tacit's own.
-    pub(crate) fn system_event(&self, workspace: tacit_model::WorkspaceId, now: Timestamp, verb: Verb, object: Object) -> Event {
+    pub(crate) fn system_event(
+        &self,
+        workspace: tacit_model::WorkspaceId,
+        now: Timestamp,
+        verb: Verb,
+        object: Object,
+    ) -> Event {
         Event {
             id: new_id!(EventId, now),
             at: now,
@@ -90,16 +107,27 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden` without `audit.read`.
-    pub async fn list_events(&self, caller: &Caller, filter: &EventFilter) -> Result<(Vec<RecordedEvent>, Option<i64>), Problem> {
+    pub async fn list_events(
+        &self,
+        caller: &Caller,
+        filter: &EventFilter,
+    ) -> Result<(Vec<RecordedEvent>, Option<i64>), Problem> {
         settle!(self, caller, |access| self.list_events_once(&access, filter))
     }
 
-    async fn list_events_once(&self, access: &Access, filter: &EventFilter) -> Result<(Vec<RecordedEvent>, Option<i64>), Stop> {
+    async fn list_events_once(
+        &self,
+        access: &Access,
+        filter: &EventFilter,
+    ) -> Result<(Vec<RecordedEvent>, Option<i64>), Stop> {
         require(access.principal.rights, Right::AuditRead)?;
         let stored = rows::Filter {
             actor: filter.actor.clone(),
             verb: filter.verb.clone(),
-            object: filter.object.as_ref().map(|object| if object.contains(':') { object.clone() } else { format!("secret:{object}") }),
+            object: filter
+                .object
+                .as_ref()
+                .map(|object| if object.contains(':') { object.clone() } else { format!("secret:{object}") }),
             outcome: filter.outcome.clone(),
             since: filter.since,
             until: filter.until,

@@ -65,8 +65,29 @@ pub struct HttpTemplate {
 /// Header names that carry a credential of somebody's, for the `exclusive` rule.
 fn is_credential_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    const EXACT: &[&str] = &["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "private-token"];
-    const PARTS: &[&str] = &["token", "secret", "api-key", "api_key", "apikey", "access-key", "access_key", "password", "credential", "auth-key", "auth_key"];
+    const EXACT: &[&str] = &[
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "x-api-key",
+        "api-key",
+        "apikey",
+        "x-auth-token",
+        "private-token",
+    ];
+    const PARTS: &[&str] = &[
+        "token",
+        "secret",
+        "api-key",
+        "api_key",
+        "apikey",
+        "access-key",
+        "access_key",
+        "password",
+        "credential",
+        "auth-key",
+        "auth_key",
+    ];
     EXACT.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
 }
 
@@ -74,11 +95,31 @@ fn is_credential_name(name: &str) -> bool {
 fn is_reserved_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     const RESERVED: &[&str] = &[
-        "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "accept-encoding",
-        "range", "if-range", "forwarded", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method",
-        "x-method-override", "accept-charset", "alt-used",
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "accept-encoding",
+        "range",
+        "if-range",
+        "forwarded",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "accept-charset",
+        "alt-used",
     ];
-    RESERVED.contains(&name.as_str()) || name.starts_with("proxy-") || name.starts_with("x-forwarded-") || name.starts_with("sec-websocket-")
+    RESERVED.contains(&name.as_str())
+        || name.starts_with("proxy-")
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("sec-websocket-")
 }
 
 struct Compiler {
@@ -95,9 +136,20 @@ impl HttpTemplate {
     /// # Errors
     /// `validation_failed` or `placement_not_allowed`, with every issue found.
     pub fn compile(step: &HttpStep, at: &str) -> Result<Self, Problem> {
-        let mut compiler = Compiler { at: at.to_owned(), issues: step.issues(at), misplaced: Vec::new(), slots: Vec::new(), foreign: false };
+        let mut compiler = Compiler {
+            at: at.to_owned(),
+            issues: step.issues(at),
+            misplaced: Vec::new(),
+            slots: Vec::new(),
+            foreign: false,
+        };
         if let Some(auth) = &step.auth {
-            compiler.slots.push(Slot { name: auth.secret.clone(), field: None, place: Place::Auth, by_type: true });
+            compiler.slots.push(Slot {
+                name: auth.secret.clone(),
+                field: None,
+                place: Place::Auth,
+                by_type: true,
+            });
         }
         let (origin, path_and_query) = compiler.url(&step.url);
         let headers = compiler.headers(&step.headers, step.auth.is_some());
@@ -116,18 +168,36 @@ impl HttpTemplate {
         if !issues.is_empty() {
             return Err(Problem::invalid_fields(issues));
         }
-        let Some(origin) = origin else { return Err(Problem::internal("an origin was neither parsed nor refused")) };
-        Ok(Self { method: step.method.clone(), origin, path_and_query, query, headers, body, slots, foreign_credential: foreign })
+        let Some(origin) = origin else {
+            return Err(Problem::internal("an origin was neither parsed nor refused"));
+        };
+        Ok(Self {
+            method: step.method.clone(),
+            origin,
+            path_and_query,
+            query,
+            headers,
+            body,
+            slots,
+            foreign_credential: foreign,
+        })
     }
 
     /// Every reference that is not a secret: what must exist, and what a rendering needs.
     pub fn data_references(&self) -> Vec<&Reference> {
         let mut found: Vec<&Reference> = self.origin.references().collect();
-        found.extend(self.path_and_query.iter().filter_map(|part| if let UrlPart::Data(template) = part { Some(template) } else { None }).flat_map(Template::references));
+        found.extend(
+            self.path_and_query
+                .iter()
+                .filter_map(|part| if let UrlPart::Data(template) = part { Some(template) } else { None })
+                .flat_map(Template::references),
+        );
         found.extend(self.query.iter().chain(&self.headers).flat_map(|(_, template)| template.references()));
         match &self.body {
             Some(BodyTemplate::Json(json)) => found.extend(json.references()),
-            Some(BodyTemplate::Form(fields)) => found.extend(fields.iter().flat_map(|(_, template)| template.references())),
+            Some(BodyTemplate::Form(fields)) => {
+                found.extend(fields.iter().flat_map(|(_, template)| template.references()))
+            }
             Some(BodyTemplate::Text(text)) => found.extend(text.references()),
             None => {}
         }
@@ -142,7 +212,12 @@ impl HttpTemplate {
 
     /// The slot of a reference in one of the templates.
     pub fn slot_of(&self, place: &Place, reference: &SecretRef) -> Option<usize> {
-        self.slots.iter().position(|slot| !slot.by_type && slot.place == *place && slot.name.as_str() == reference.name && slot.field == reference.field)
+        self.slots.iter().position(|slot| {
+            !slot.by_type
+                && slot.place == *place
+                && slot.name.as_str() == reference.name
+                && slot.field == reference.field
+        })
     }
 }
 
@@ -159,7 +234,10 @@ impl Compiler {
         match Template::parse(source) {
             Ok(template) => Some(template),
             Err(error) => {
-                self.wrong(field, format!("{} (at byte {}); {}", error.message, error.offset, error.suggestion));
+                self.wrong(
+                    field,
+                    format!("{} (at byte {}); {}", error.message, error.offset, error.suggestion),
+                );
                 None
             }
         }
@@ -204,18 +282,33 @@ impl Compiler {
                 }
                 Part::Reference { reference: Reference::Secret(secret), .. } => {
                     if in_authority {
-                        self.misplaced("url", format!("references secrets.{} in its host; a secret never forms a host", secret.name));
+                        self.misplaced(
+                            "url",
+                            format!(
+                                "references secrets.{} in its host; a secret never forms a host",
+                                secret.name
+                            ),
+                        );
                         continue;
                     }
-                    let before = if let Some(UrlPart::Text(text)) = rest.last() { text.clone() } else { String::new() };
+                    let before = if let Some(UrlPart::Text(text)) = rest.last() {
+                        text.clone()
+                    } else {
+                        String::new()
+                    };
                     let after = if let Some(Part::Text(text)) = parts.get(at + 1) { *text } else { "" };
                     let is_last = at + 1 == parts.len();
                     let place = if in_query {
                         let name = before.rsplit(['?', '&']).next().and_then(|pair| pair.strip_suffix('='));
                         match name {
-                            Some(name) if !name.is_empty() && (is_last || after.starts_with(['&', '#'])) => Place::Query(name.into()),
+                            Some(name) if !name.is_empty() && (is_last || after.starts_with(['&', '#'])) => {
+                                Place::Query(name.into())
+                            }
                             _ => {
-                                self.wrong("url", "must have a secret as the whole value of a query parameter");
+                                self.wrong(
+                                    "url",
+                                    "must have a secret as the whole value of a query parameter",
+                                );
                                 continue;
                             }
                         }
@@ -231,7 +324,10 @@ impl Compiler {
                 }
                 Part::Reference { reference, .. } if in_authority => {
                     if !matches!(reference, Reference::Var(_)) {
-                        self.misplaced("url", format!("references {reference} in its host; only variables may form a host"));
+                        self.misplaced(
+                            "url",
+                            format!("references {reference} in its host; only variables may form a host"),
+                        );
                         continue;
                     }
                     origin.push_str(&reference_source(part));
@@ -246,7 +342,11 @@ impl Compiler {
         (self.parse("url", &origin), rest)
     }
 
-    fn headers(&mut self, headers: &serde_json::Map<String, serde_json::Value>, has_auth: bool) -> Vec<(String, Template)> {
+    fn headers(
+        &mut self,
+        headers: &serde_json::Map<String, serde_json::Value>,
+        has_auth: bool,
+    ) -> Vec<(String, Template)> {
         let mut compiled: Vec<(String, Template)> = Vec::new();
         for (name, value) in headers {
             let field = format!("headers.{}", printable(name));
@@ -275,7 +375,10 @@ impl Compiler {
             }
             if self.secret_in(&field, &template, &place) {
                 if is_authorization && !is_scheme_and_reference(&template) {
-                    self.wrong(&field, "must be one scheme word and one reference, such as `Bearer {{secrets.NAME}}`");
+                    self.wrong(
+                        &field,
+                        "must be one scheme word and one reference, such as `Bearer {{secrets.NAME}}`",
+                    );
                 }
             } else if is_credential_name(name) {
                 self.foreign = true;
@@ -285,7 +388,12 @@ impl Compiler {
         compiled
     }
 
-    fn fields(&mut self, at: &str, fields: &serde_json::Map<String, serde_json::Value>, place: impl Fn(&str) -> Place) -> Vec<(String, Template)> {
+    fn fields(
+        &mut self,
+        at: &str,
+        fields: &serde_json::Map<String, serde_json::Value>,
+        place: impl Fn(&str) -> Place,
+    ) -> Vec<(String, Template)> {
         let mut compiled = Vec::new();
         for (name, value) in fields {
             let field = format!("{at}.{}", printable(name));
@@ -307,21 +415,37 @@ impl Compiler {
             Body::Text(source) => {
                 let template = self.parse("body.text", source)?;
                 if template.references().any(|reference| matches!(reference, Reference::Secret(_))) {
-                    self.misplaced("body.text", "references a secret; in a body a secret may stand only in a JSON or form field");
+                    self.misplaced(
+                        "body.text",
+                        "references a secret; in a body a secret may stand only in a JSON or form field",
+                    );
                 }
                 Some(BodyTemplate::Text(template))
             }
-            Body::Form(fields) => Some(BodyTemplate::Form(self.fields("body.form", fields, |name| Place::Form(name.into())))),
+            Body::Form(fields) => {
+                Some(BodyTemplate::Form(self.fields("body.form", fields, |name| Place::Form(name.into()))))
+            }
             Body::Json(value) => match JsonTemplate::parse(value) {
                 Ok(json) => {
-                    let strings: Vec<(String, Template)> = json.templates().into_iter().map(|(pointer, template)| (pointer.to_string(), template.clone())).collect();
+                    let strings: Vec<(String, Template)> = json
+                        .templates()
+                        .into_iter()
+                        .map(|(pointer, template)| (pointer.to_string(), template.clone()))
+                        .collect();
                     for (pointer, template) in strings {
-                        self.secret_in(&format!("body.json{}", printable(&pointer)), &template, &Place::Json(pointer.as_str().into()));
+                        self.secret_in(
+                            &format!("body.json{}", printable(&pointer)),
+                            &template,
+                            &Place::Json(pointer.as_str().into()),
+                        );
                     }
                     Some(BodyTemplate::Json(json))
                 }
                 Err((pointer, error)) => {
-                    self.wrong(&format!("body.json{}", printable(&pointer)), format!("{}; {}", error.message, error.suggestion));
+                    self.wrong(
+                        &format!("body.json{}", printable(&pointer)),
+                        format!("{}; {}", error.message, error.suggestion),
+                    );
                     None
                 }
             },
@@ -332,7 +456,9 @@ impl Compiler {
     fn text(&mut self, field: &str, value: &serde_json::Value) -> Option<Template> {
         match value {
             serde_json::Value::String(text) => self.parse(field, text),
-            serde_json::Value::Number(_) | serde_json::Value::Bool(_) => self.parse(field, &value.to_string()),
+            serde_json::Value::Number(_) | serde_json::Value::Bool(_) => {
+                self.parse(field, &value.to_string())
+            }
             _ => {
                 self.wrong(field, "must be a text");
                 None
@@ -342,7 +468,10 @@ impl Compiler {
 
     /// Registers the secret of a field, if it has one: at most one, with nothing beside it but literal text.
     fn secret_in(&mut self, field: &str, template: &Template, place: &Place) -> bool {
-        let secrets: Vec<SecretRef> = template.references().filter_map(|r| if let Reference::Secret(secret) = r { Some(secret.clone()) } else { None }).collect();
+        let secrets: Vec<SecretRef> = template
+            .references()
+            .filter_map(|r| if let Reference::Secret(secret) = r { Some(secret.clone()) } else { None })
+            .collect();
         let Some(first) = secrets.first() else { return false };
         if secrets.len() > 1 {
             self.wrong(field, "holds more than one secret; one secret per field");
@@ -357,9 +486,9 @@ impl Compiler {
 fn is_scheme_and_reference(template: &Template) -> bool {
     let parts: Vec<Part<'_>> = template.parts().collect();
     match parts.as_slice() {
-        [Part::Text(scheme), Part::Reference { .. }] => {
-            scheme.strip_suffix(' ').is_some_and(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-        }
+        [Part::Text(scheme), Part::Reference { .. }] => scheme.strip_suffix(' ').is_some_and(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        }),
         _ => false,
     }
 }
@@ -395,14 +524,34 @@ mod tests {
     #[test]
     fn places_of_secrets() {
         assert_eq!(places(json!({"url": "https://x.test/", "auth": {"secret": "K"}})), ["auth"]);
-        assert_eq!(places(json!({"url": "https://x.test/", "headers": {"Authorization": "Bearer {{secrets.K}}"}})), ["auth"]);
-        assert_eq!(places(json!({"url": "https://x.test/", "headers": {"X-Api-Key": "{{secrets.K}}"}})), ["auth"]);
-        assert_eq!(places(json!({"url": "https://x.test/", "headers": {"X-Custom": "v1={{secrets.K}}"}})), ["header:x-custom"]);
+        assert_eq!(
+            places(json!({"url": "https://x.test/", "headers": {"Authorization": "Bearer {{secrets.K}}"}})),
+            ["auth"]
+        );
+        assert_eq!(
+            places(json!({"url": "https://x.test/", "headers": {"X-Api-Key": "{{secrets.K}}"}})),
+            ["auth"]
+        );
+        assert_eq!(
+            places(json!({"url": "https://x.test/", "headers": {"X-Custom": "v1={{secrets.K}}"}})),
+            ["header:x-custom"]
+        );
         assert_eq!(places(json!({"url": "https://x.test/a?k={{secrets.K}}&b=1"})), ["query:k"]);
         assert_eq!(places(json!({"url": "https://x.test/a/{{secrets.K}}/b"})), ["path"]);
-        assert_eq!(places(json!({"url": "https://x.test/", "query": {"k": "{{secrets[\"Any name\"]}}"}})), ["query:k"]);
-        assert_eq!(places(json!({"url": "https://x.test/", "body": {"json": {"a": [{"b": "{{secrets.K}}"}]}}})), ["json:/a/0/b"]);
-        assert_eq!(places(json!({"url": "https://x.test/", "body": {"form": {"client_secret": "{{secrets.K.password}}"}}})), ["form:client_secret"]);
+        assert_eq!(
+            places(json!({"url": "https://x.test/", "query": {"k": "{{secrets[\"Any name\"]}}"}})),
+            ["query:k"]
+        );
+        assert_eq!(
+            places(json!({"url": "https://x.test/", "body": {"json": {"a": [{"b": "{{secrets.K}}"}]}}})),
+            ["json:/a/0/b"]
+        );
+        assert_eq!(
+            places(
+                json!({"url": "https://x.test/", "body": {"form": {"client_secret": "{{secrets.K.password}}"}}})
+            ),
+            ["form:client_secret"]
+        );
     }
 
     /// B7, I6 and the contract's "anywhere else".
@@ -427,13 +576,31 @@ mod tests {
     #[test]
     fn fields_that_break_rules() {
         for (step, field) in [
-            (json!({"url": "https://x.test/", "headers": {"X-A": "{{secrets.A}}{{secrets.B}}"}}), "headers.X-A"),
-            (json!({"url": "https://x.test/", "headers": {"X-A": "{{secrets.A}}{{input.x}}"}}), "headers.X-A"),
-            (json!({"url": "https://x.test/", "headers": {"Authorization": "{{secrets.A}}"}}), "headers.Authorization"),
-            (json!({"url": "https://x.test/", "headers": {"Authorization": "Bearer {{secrets.A}}x"}}), "headers.Authorization"),
-            (json!({"url": "https://x.test/", "auth": {"secret": "K"}, "headers": {"Authorization": "x"}}), "headers.Authorization"),
+            (
+                json!({"url": "https://x.test/", "headers": {"X-A": "{{secrets.A}}{{secrets.B}}"}}),
+                "headers.X-A",
+            ),
+            (
+                json!({"url": "https://x.test/", "headers": {"X-A": "{{secrets.A}}{{input.x}}"}}),
+                "headers.X-A",
+            ),
+            (
+                json!({"url": "https://x.test/", "headers": {"Authorization": "{{secrets.A}}"}}),
+                "headers.Authorization",
+            ),
+            (
+                json!({"url": "https://x.test/", "headers": {"Authorization": "Bearer {{secrets.A}}x"}}),
+                "headers.Authorization",
+            ),
+            (
+                json!({"url": "https://x.test/", "auth": {"secret": "K"}, "headers": {"Authorization": "x"}}),
+                "headers.Authorization",
+            ),
             (json!({"url": "https://x.test/", "headers": {"Host": "evil.test"}}), "headers.Host"),
-            (json!({"url": "https://x.test/", "headers": {"X-Forwarded-Host": "evil.test"}}), "headers.X-Forwarded-Host"),
+            (
+                json!({"url": "https://x.test/", "headers": {"X-Forwarded-Host": "evil.test"}}),
+                "headers.X-Forwarded-Host",
+            ),
             (json!({"url": "https://x.test/", "headers": {"a b": "1"}}), "headers.a b"),
             (json!({"url": "https://x.test/", "headers": {"A": "1", "a": "2"}}), "headers.a"),
             (json!({"url": "https://x.test/v{{secrets.K}}"}), "url"),
@@ -441,7 +608,11 @@ mod tests {
             (json!({"url": "https://x.test/", "query": {"q": "{{secrets.K | base64}}"}}), "query.q"),
         ] {
             let problem = compile(step.clone()).unwrap_err();
-            assert_eq!((problem.code, problem.issues[0].field.as_str()), (Code::ValidationFailed, field), "{step}");
+            assert_eq!(
+                (problem.code, problem.issues[0].field.as_str()),
+                (Code::ValidationFailed, field),
+                "{step}"
+            );
         }
     }
 

@@ -32,19 +32,37 @@ impl Keyring {
     }
 
     /// The newest data key of an environment: what new records are sealed with.
-    pub(crate) async fn newest(&self, workspace: WorkspaceId, environment: EnvironmentId) -> Result<DataKey, Problem> {
+    pub(crate) async fn newest(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+    ) -> Result<DataKey, Problem> {
         let generations = self.generations(workspace, environment).await?;
         generations.first().cloned().ok_or_else(|| Problem::internal("an environment has no data key"))
     }
 
     /// The data key of one generation: what a record was sealed with.
-    pub(crate) async fn generation(&self, workspace: WorkspaceId, environment: EnvironmentId, generation: u32) -> Result<DataKey, Problem> {
+    pub(crate) async fn generation(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+        generation: u32,
+    ) -> Result<DataKey, Problem> {
         let generations = self.generations(workspace, environment).await?;
-        generations.iter().find(|key| key.generation == generation).cloned().ok_or_else(|| Problem::internal("a data key is missing"))
+        generations
+            .iter()
+            .find(|key| key.generation == generation)
+            .cloned()
+            .ok_or_else(|| Problem::internal("a data key is missing"))
     }
 
-    async fn generations(&self, workspace: WorkspaceId, environment: EnvironmentId) -> Result<Generations, Problem> {
-        let known = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&(workspace, environment)).cloned();
+    async fn generations(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+    ) -> Result<Generations, Problem> {
+        let known =
+            self.open.read().unwrap_or_else(PoisonError::into_inner).get(&(workspace, environment)).cloned();
         if let Some(generations) = known {
             return Ok(generations);
         }
@@ -56,22 +74,33 @@ impl Keyring {
                 .find(|key| key.generation == wrapped.parent)
                 .ok_or_else(|| Problem::internal("a workspace key is missing"))?;
             let context = self.workspace_context(workspace, parent.generation);
-            let parent = unwrap_key(self.root.handle(), &context, &parent.wrapped).map_err(Problem::internal)?;
+            let parent =
+                unwrap_key(self.root.handle(), &context, &parent.wrapped).map_err(Problem::internal)?;
             let context = self.data_context(workspace, environment, wrapped.generation);
             let handle = unwrap_key(&parent, &context, &wrapped.wrapped).map_err(Problem::internal)?;
             generations.push(DataKey { generation: wrapped.generation, handle: Arc::new(handle) });
         }
         let generations = Arc::new(generations);
-        self.open.write().unwrap_or_else(PoisonError::into_inner).insert((workspace, environment), Arc::clone(&generations));
+        self.open
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((workspace, environment), Arc::clone(&generations));
         Ok(generations)
     }
 
     /// A first key for a new workspace, and the first data key of each of its environments.
-    pub(crate) fn for_new_workspace(&self, workspace: WorkspaceId, environments: &[EnvironmentId]) -> Result<Vec<Statement>, Problem> {
+    pub(crate) fn for_new_workspace(
+        &self,
+        workspace: WorkspaceId,
+        environments: &[EnvironmentId],
+    ) -> Result<Vec<Statement>, Problem> {
         let key = KeyHandle::generate();
-        let wrapped = wrap_key(self.root.handle(), &self.workspace_context(workspace, 1), &key).map_err(Problem::internal)?;
-        let mut statements =
-            vec![keys::insert_workspace_key(workspace, &keys::WrappedKey { generation: 1, parent: 0, wrapped })];
+        let wrapped = wrap_key(self.root.handle(), &self.workspace_context(workspace, 1), &key)
+            .map_err(Problem::internal)?;
+        let mut statements = vec![keys::insert_workspace_key(
+            workspace,
+            &keys::WrappedKey { generation: 1, parent: 0, wrapped },
+        )];
         for environment in environments {
             statements.push(self.data_key(workspace, 1, &key, *environment)?);
         }
@@ -79,7 +108,11 @@ impl Keyring {
     }
 
     /// The first data key of a new environment.
-    pub(crate) async fn for_new_environment(&self, workspace: WorkspaceId, environment: EnvironmentId) -> Result<Statement, Problem> {
+    pub(crate) async fn for_new_environment(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+    ) -> Result<Statement, Problem> {
         let keys = self.store.workspace_keys(workspace).await.map_err(Problem::internal)?;
         let newest = keys.first().ok_or_else(|| Problem::internal("a workspace has no key"))?;
         let context = self.workspace_context(workspace, newest.generation);
@@ -87,17 +120,36 @@ impl Keyring {
         self.data_key(workspace, newest.generation, &parent, environment)
     }
 
-    fn data_key(&self, workspace: WorkspaceId, parent: u32, key: &KeyHandle, environment: EnvironmentId) -> Result<Statement, Problem> {
+    fn data_key(
+        &self,
+        workspace: WorkspaceId,
+        parent: u32,
+        key: &KeyHandle,
+        environment: EnvironmentId,
+    ) -> Result<Statement, Problem> {
         let context = self.data_context(workspace, environment, 1);
         let wrapped = wrap_key(key, &context, &KeyHandle::generate()).map_err(Problem::internal)?;
-        Ok(keys::insert_data_key(workspace, environment, &keys::WrappedKey { generation: 1, parent, wrapped }))
+        Ok(keys::insert_data_key(
+            workspace,
+            environment,
+            &keys::WrappedKey { generation: 1, parent, wrapped },
+        ))
     }
 
     fn workspace_context(&self, workspace: WorkspaceId, generation: u32) -> WrapContext {
-        WrapContext::WorkspaceKey { instance: *self.instance.as_bytes(), workspace: *workspace.as_bytes(), generation }
+        WrapContext::WorkspaceKey {
+            instance: *self.instance.as_bytes(),
+            workspace: *workspace.as_bytes(),
+            generation,
+        }
     }
 
-    fn data_context(&self, workspace: WorkspaceId, environment: EnvironmentId, generation: u32) -> WrapContext {
+    fn data_context(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+        generation: u32,
+    ) -> WrapContext {
         WrapContext::DataKey {
             instance: *self.instance.as_bytes(),
             workspace: *workspace.as_bytes(),

@@ -42,7 +42,9 @@ pub use removal::Deletion;
 pub use runs::{RunRecord, RunStarted, RunTicket};
 pub use secrets::{NewSecret, SecretFilter, SecretOverview, SecretPatch, ValueOverview};
 pub use setup::{FirstOwner, open_instance};
-pub use uses::{Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, SecretSlot, UseRequest, Using};
+pub use uses::{
+    Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, SecretSlot, UseRequest, Using,
+};
 pub use values::{Revealed, VersionInfo};
 pub use variables::{VariableOverview, VariablePatch};
 pub use workspaces::{EnvironmentInfo, SettingsPatch, WorkspaceInfo};
@@ -146,7 +148,8 @@ macro_rules! settle_change {
 pub(crate) use settle_change;
 
 pub(crate) fn busy() -> Problem {
-    Problem::new(tacit_model::Code::VersionConflict, "the workspace keeps changing; nothing was done").suggest("try again")
+    Problem::new(tacit_model::Code::VersionConflict, "the workspace keeps changing; nothing was done")
+        .suggest("try again")
 }
 
 impl Vault {
@@ -161,9 +164,10 @@ impl Vault {
 /// A reason given by a person, checked but not kept yet beyond this call.
 pub(crate) fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
     match reason {
-        Some(text) if text.chars().count() > tacit_model::limits::REASON_CHARS_MAX => {
-            Err(Problem::invalid("reason", format!("must be at most {} characters", tacit_model::limits::REASON_CHARS_MAX)))
-        }
+        Some(text) if text.chars().count() > tacit_model::limits::REASON_CHARS_MAX => Err(Problem::invalid(
+            "reason",
+            format!("must be at most {} characters", tacit_model::limits::REASON_CHARS_MAX),
+        )),
         _ => Ok(()),
     }
 }

@@ -23,16 +23,27 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `secret_in_use` unless `force`, `protected_environment` unless the workspace allows it.
-    pub async fn delete_secret(&self, caller: &Caller, name: &SecretName, force: bool) -> Result<Deletion, Problem> {
+    pub async fn delete_secret(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        force: bool,
+    ) -> Result<Deletion, Problem> {
         settle_change!(self, caller, |access| self.delete_secret_once(&access, name, force))
     }
 
-    async fn delete_secret_once(&self, access: &Access, name: &SecretName, force: bool) -> Result<Deletion, Stop> {
+    async fn delete_secret_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        force: bool,
+    ) -> Result<Deletion, Stop> {
         require_list(access)?;
         let snapshot = self.snapshot(&access.view, name).await?;
         self.require_or_refuse(access, Right::SecretDelete, Verb::SecretDelete, &snapshot, None).await?;
         let settings = access.view.workspace.settings;
-        let protected = access.view.environments.iter().find(|e| e.protected && snapshot.value(e.id).is_some());
+        let protected =
+            access.view.environments.iter().find(|e| e.protected && snapshot.value(e.id).is_some());
         if let Some(environment) = protected.filter(|_| !settings.allow_protected_delete) {
             let problem = Problem::new(
                 Code::ProtectedEnvironment,
@@ -49,14 +60,26 @@ impl Vault {
             return Err(self.refuse(access, Verb::SecretDelete, object_of(&snapshot), problem).await);
         }
         let workspace = access.view.workspace.id;
-        let mut event = self.event(access, Verb::SecretDelete, object_of(&snapshot), Outcome::Succeeded, Detail::default());
+        let mut event = self.event(
+            access,
+            Verb::SecretDelete,
+            object_of(&snapshot),
+            Outcome::Succeeded,
+            Detail::default(),
+        );
         let mut change = self.change(access).bump();
         let restorable_until = if settings.deletion_window_days == 0 {
             event.verb = Verb::SecretPurge;
-            change = change.and(automations::delete_grants_of(workspace, snapshot.secret.id)).and_all(rows::purge(workspace, &snapshot.secret));
+            change = change
+                .and(automations::delete_grants_of(workspace, snapshot.secret.id))
+                .and_all(rows::purge(workspace, &snapshot.secret));
             None
         } else {
-            let deleted = rows::Secret { deleted_at: Some(access.now), updated_at: access.now, ..snapshot.secret.clone() };
+            let deleted = rows::Secret {
+                deleted_at: Some(access.now),
+                updated_at: access.now,
+                ..snapshot.secret.clone()
+            };
             change = change.and_all(rows::update(workspace, &deleted));
             Some(access.now.plus_secs(settings.deletion_window_days * 86_400))
         };
@@ -68,7 +91,11 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`.
-    pub async fn restore_secret(&self, caller: &Caller, name: &SecretName) -> Result<SecretOverview, Problem> {
+    pub async fn restore_secret(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+    ) -> Result<SecretOverview, Problem> {
         settle_change!(self, caller, |access| self.restore_secret_once(&access, name))
     }
 
@@ -83,8 +110,18 @@ impl Vault {
             _ => return Err(Problem::not_found("deleted secret").into()),
         }
         let restored = rows::Secret { deleted_at: None, updated_at: access.now, ..snapshot.secret.clone() };
-        let event = self.event(access, Verb::SecretRestore, object_of(&snapshot), Outcome::Succeeded, Detail::default());
-        let change = self.change(access).bump().and_all(rows::update(access.view.workspace.id, &restored)).record(&event);
+        let event = self.event(
+            access,
+            Verb::SecretRestore,
+            object_of(&snapshot),
+            Outcome::Succeeded,
+            Detail::default(),
+        );
+        let change = self
+            .change(access)
+            .bump()
+            .and_all(rows::update(access.view.workspace.id, &restored))
+            .record(&event);
         self.0.store.write(change).await?;
         self.overview_of(access, restored, Vec::new()).await
     }
@@ -93,13 +130,18 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn secret_usages(&self, caller: &Caller, name: &SecretName) -> Result<Vec<(String, String)>, Problem> {
+    pub async fn secret_usages(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+    ) -> Result<Vec<(String, String)>, Problem> {
         settle!(self, caller, |access| async {
             require_list(&access)?;
             let snapshot = self.snapshot(&access.view, name).await?;
             let found = self.0.store.automations_using(access.view.workspace.id, snapshot.secret.id).await?;
             let named = |(name, environment)| {
-                let environment = access.environment_named(environment).map_or(String::new(), |e| e.name.to_string());
+                let environment =
+                    access.environment_named(environment).map_or(String::new(), |e| e.name.to_string());
                 (SecretName::to_string(&name), environment)
             };
             Ok(found.into_iter().map(named).collect())
@@ -108,7 +150,8 @@ impl Vault {
 
     async fn dependents(&self, access: &Access, secret: &rows::Secret) -> Result<Vec<String>, Stop> {
         let found = self.0.store.automations_using(access.view.workspace.id, secret.id).await?;
-        let mut names: Vec<String> = found.into_iter().map(|(name, _)| format!("automation:{name}")).collect();
+        let mut names: Vec<String> =
+            found.into_iter().map(|(name, _)| format!("automation:{name}")).collect();
         names.dedup();
         Ok(names)
     }
@@ -121,8 +164,19 @@ impl Vault {
         let mut purged = 0;
         for workspace in self.0.store.workspaces().await.map_err(Problem::internal)? {
             let before = now.plus_secs(-workspace.settings.deletion_window_days * 86_400);
-            for secret in self.0.store.deleted_before(workspace.id, before).await.map_err(Problem::internal)? {
-                let event = self.system_event(workspace.id, now, Verb::SecretPurge, tacit_audit::Object::new(tacit_audit::ObjectKind::Secret, *secret.id.as_bytes(), secret.name.as_str()));
+            for secret in
+                self.0.store.deleted_before(workspace.id, before).await.map_err(Problem::internal)?
+            {
+                let event = self.system_event(
+                    workspace.id,
+                    now,
+                    Verb::SecretPurge,
+                    tacit_audit::Object::new(
+                        tacit_audit::ObjectKind::Secret,
+                        *secret.id.as_bytes(),
+                        secret.name.as_str(),
+                    ),
+                );
                 let change = Change::new(workspace.id)
                     .bump()
                     .and(automations::delete_grants_of(workspace.id, secret.id))

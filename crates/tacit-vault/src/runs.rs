@@ -1,10 +1,15 @@
 //! Runs: starting one, ending one, and their history.
 
 use tacit_audit::{Actor, ActorKind, Code as RecordedCode, Detail, Event, Object, ObjectKind, Outcome, Verb};
-use tacit_model::{Automation, AutomationId, Code, EnvironmentName, EventId, Problem, Right, RunId, SecretName, Timestamp, WorkspaceId};
+use tacit_model::{
+    Automation, AutomationId, Code, EnvironmentName, EventId, Problem, Right, RunId, SecretName, Timestamp,
+    WorkspaceId,
+};
 use tacit_store::{Change, runs as rows};
 
-use crate::{Caller, Stop, Vault, access::Access, authorize::require, automations::not_deployed, new_id, settle};
+use crate::{
+    Caller, Stop, Vault, access::Access, authorize::require, automations::not_deployed, new_id, settle,
+};
 
 pub use rows::Run as RunRecord;
 
@@ -48,26 +53,49 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `not_deployed`.
-    pub async fn start_run(&self, caller: &Caller, name: &SecretName, environment: &EnvironmentName) -> Result<RunStarted, Problem> {
+    pub async fn start_run(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        environment: &EnvironmentName,
+    ) -> Result<RunStarted, Problem> {
         settle!(self, caller, |access| self.start_run_once(&access, name, environment))
     }
 
-    async fn start_run_once(&self, access: &Access, name: &SecretName, environment: &EnvironmentName) -> Result<RunStarted, Stop> {
+    async fn start_run_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        environment: &EnvironmentName,
+    ) -> Result<RunStarted, Stop> {
         let automation = self.automation(access, name).await?;
         let environment = access.environment(environment)?.clone();
         let workspace = access.view.workspace.id;
         let run = new_id!(RunId, access.now);
         let object = Object::new(ObjectKind::Automation, *automation.id.as_bytes(), automation.name.as_str());
-        let mut event = self.event(access, Verb::RunStart, object, Outcome::Allowed, Detail { run: Some(run), ..Detail::default() });
+        let mut event = self.event(
+            access,
+            Verb::RunStart,
+            object,
+            Outcome::Allowed,
+            Detail { run: Some(run), ..Detail::default() },
+        );
         event.environment = Some(environment.name.clone());
         if let Err(problem) = require(access.principal.rights, Right::AutomationRun) {
             return Err(self.refuse_event(access, event, problem).await);
         }
-        let published = self.0.store.published(workspace, automation.id).await?.into_iter().find(|p| p.environment == environment.id);
+        let published = self
+            .0
+            .store
+            .published(workspace, automation.id)
+            .await?
+            .into_iter()
+            .find(|p| p.environment == environment.id);
         let Some(published) = published else {
             return Err(self.refuse_event(access, event, not_deployed(name)).await);
         };
-        let definition: Automation = serde_json::from_str(&published.definition).map_err(Problem::internal)?;
+        let definition: Automation =
+            serde_json::from_str(&published.definition).map_err(Problem::internal)?;
         event.detail.definition_hash = Some(published.hash);
         let record = RunRecord {
             id: run,
@@ -97,8 +125,17 @@ impl Vault {
     ///
     /// # Errors
     /// `audit_unavailable`.
-    pub async fn finish_run(&self, ticket: &RunTicket, record: &RunRecord, now: Timestamp) -> Result<(), Problem> {
-        let outcome = match record.code.as_deref().and_then(|code| Code::ALL.iter().find(|known| known.as_str() == code)) {
+    pub async fn finish_run(
+        &self,
+        ticket: &RunTicket,
+        record: &RunRecord,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let outcome = match record
+            .code
+            .as_deref()
+            .and_then(|code| Code::ALL.iter().find(|known| known.as_str() == code))
+        {
             Some(code) => Outcome::Failed(RecordedCode::new(code.as_str())),
             None => Outcome::Succeeded,
         };
@@ -132,7 +169,11 @@ impl Vault {
             let object = Object::new(ObjectKind::Run, *run.id.as_bytes(), &run.automation);
             let mut event = self.system_event(workspace, now, Verb::RunFinish, object);
             event.outcome = Outcome::Failed(RecordedCode::new(Code::Interrupted.as_str()));
-            self.0.store.write(Change::new(workspace).and(rows::finish(workspace, &run)).record(&event)).await.map_err(Problem::audit_unavailable)?;
+            self.0
+                .store
+                .write(Change::new(workspace).and(rows::finish(workspace, &run)).record(&event))
+                .await
+                .map_err(Problem::audit_unavailable)?;
         }
         Ok(count)
     }
@@ -153,7 +194,12 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn list_runs(&self, caller: &Caller, before: Option<RunId>, limit: usize) -> Result<Vec<RunRecord>, Problem> {
+    pub async fn list_runs(
+        &self,
+        caller: &Caller,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunRecord>, Problem> {
         settle!(self, caller, |access| async {
             require_list(&access)?;
             Ok(self.0.store.runs(access.view.workspace.id, before, limit).await?)

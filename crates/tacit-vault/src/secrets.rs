@@ -3,13 +3,18 @@
 use serde_json::{Map, Value};
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
 use tacit_model::{
-    Code, Destinations, EnvironmentId, EnvironmentName, Fields, Issue, Problem, Right, SecretId, SecretName, SecretType, Timestamp,
-    Visibility, limits, name::Folder,
+    Code, Destinations, EnvironmentId, EnvironmentName, Fields, Issue, Problem, Right, SecretId, SecretName,
+    SecretType, Timestamp, Visibility, limits, name::Folder,
 };
 use tacit_redact::strength;
 use tacit_store::{Change, Statement, secrets as rows};
 
-use crate::{Caller, Stop, Vault, access::{Access, Snapshot}, authorize::{self, require}, new_id, settle, settle_change};
+use crate::{
+    Caller, Stop, Vault,
+    access::{Access, Snapshot},
+    authorize::{self, require},
+    new_id, settle, settle_change,
+};
 
 /// What a new secret is made of. Checked by type already; rights and names are checked here.
 pub struct NewSecret {
@@ -107,7 +112,11 @@ impl Vault {
     async fn create_secret_once(&self, access: &Access, new: &NewSecret) -> Result<SecretOverview, Stop> {
         let id = new_id!(SecretId, access.now);
         let object = Object::new(ObjectKind::Secret, *id.as_bytes(), new.name.as_str());
-        let needs: &[Right] = if new.destinations.is_empty() { &[Right::SecretWrite] } else { &[Right::SecretWrite, Right::SecretPolicy] };
+        let needs: &[Right] = if new.destinations.is_empty() {
+            &[Right::SecretWrite]
+        } else {
+            &[Right::SecretWrite, Right::SecretPolicy]
+        };
         for right in needs {
             if let Err(problem) = require(access.principal.rights, *right) {
                 return Err(self.refuse(access, Verb::SecretCreate, object, problem).await);
@@ -118,7 +127,11 @@ impl Vault {
             return Err(name_taken(&new.name).into());
         }
         if self.0.store.secrets_count(access.view.workspace.id).await? >= limits::SECRETS_MAX as i64 {
-            return Err(Problem::invalid("name", format!("is one secret more than a workspace holds ({})", limits::SECRETS_MAX)).into());
+            return Err(Problem::invalid(
+                "name",
+                format!("is one secret more than a workspace holds ({})", limits::SECRETS_MAX),
+            )
+            .into());
         }
         let secret = rows::Secret {
             id,
@@ -145,7 +158,11 @@ impl Vault {
         }
         warnings.dedup();
         let event = self.event(access, Verb::SecretCreate, object, Outcome::Succeeded, Detail::default());
-        let change = Change::new(access.view.workspace.id).only_at(access.view.revision).bump().and_all(statements).record(&event);
+        let change = Change::new(access.view.workspace.id)
+            .only_at(access.view.revision)
+            .bump()
+            .and_all(statements)
+            .record(&event);
         self.0.store.write(change).await?;
         self.overview_of(access, secret, warnings).await
     }
@@ -159,7 +176,8 @@ impl Vault {
         version: i64,
         fields: &Fields,
     ) -> Result<[Statement; 2], Stop> {
-        let sealed = self.seal(access.view.workspace.id, environment, secret, version, &fields.encode()).await?;
+        let sealed =
+            self.seal(access.view.workspace.id, environment, secret, version, &fields.encode()).await?;
         let row = rows::Version {
             version,
             sealed,
@@ -172,14 +190,19 @@ impl Vault {
 
     async fn name_is_taken(&self, access: &Access, name: &SecretName) -> Result<bool, Stop> {
         let (workspace, key) = (access.view.workspace.id, name.key());
-        Ok(self.0.store.secret(workspace, &key).await?.is_some() || self.0.store.variable(workspace, &key).await?.is_some())
+        Ok(self.0.store.secret(workspace, &key).await?.is_some()
+            || self.0.store.variable(workspace, &key).await?.is_some())
     }
 
     /// A secret by name.
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn describe_secret(&self, caller: &Caller, name: &SecretName) -> Result<SecretOverview, Problem> {
+    pub async fn describe_secret(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+    ) -> Result<SecretOverview, Problem> {
         settle!(self, caller, |access| async {
             require_list(&access)?;
             let snapshot = self.snapshot(&access.view, name).await?;
@@ -191,13 +214,22 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found` for an environment.
-    pub async fn list_secrets(&self, caller: &Caller, filter: &SecretFilter) -> Result<(Vec<SecretOverview>, Option<String>), Problem> {
+    pub async fn list_secrets(
+        &self,
+        caller: &Caller,
+        filter: &SecretFilter,
+    ) -> Result<(Vec<SecretOverview>, Option<String>), Problem> {
         settle!(self, caller, |access| self.list_secrets_once(&access, filter))
     }
 
-    async fn list_secrets_once(&self, access: &Access, filter: &SecretFilter) -> Result<(Vec<SecretOverview>, Option<String>), Stop> {
+    async fn list_secrets_once(
+        &self,
+        access: &Access,
+        filter: &SecretFilter,
+    ) -> Result<(Vec<SecretOverview>, Option<String>), Stop> {
         require_list(access)?;
-        let environment = filter.environment.as_ref().map(|name| access.environment(name)).transpose()?.map(|e| e.id);
+        let environment =
+            filter.environment.as_ref().map(|name| access.environment(name)).transpose()?.map(|e| e.id);
         let stored = rows::Filter {
             search: filter.search.clone(),
             kind: filter.kind,
@@ -207,7 +239,8 @@ impl Vault {
             limit: filter.limit,
         };
         let found = self.0.store.secrets(access.view.workspace.id, &stored).await?;
-        let next = if found.len() == filter.limit { found.last().map(|secret| secret.name.key()) } else { None };
+        let next =
+            if found.len() == filter.limit { found.last().map(|secret| secret.name.key()) } else { None };
         let mut overviews = Vec::with_capacity(found.len());
         for secret in found {
             if filter.state.as_deref().is_some_and(|state| (state == "disabled") != secret.disabled) {
@@ -225,11 +258,21 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `validation_failed`.
-    pub async fn update_secret(&self, caller: &Caller, name: &SecretName, patch: &SecretPatch) -> Result<SecretOverview, Problem> {
+    pub async fn update_secret(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        patch: &SecretPatch,
+    ) -> Result<SecretOverview, Problem> {
         settle_change!(self, caller, |access| self.update_secret_once(&access, name, patch))
     }
 
-    async fn update_secret_once(&self, access: &Access, name: &SecretName, patch: &SecretPatch) -> Result<SecretOverview, Stop> {
+    async fn update_secret_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        patch: &SecretPatch,
+    ) -> Result<SecretOverview, Stop> {
         require_list(access)?;
         let snapshot = self.snapshot(&access.view, name).await?;
         let old = &snapshot.secret;
@@ -253,7 +296,10 @@ impl Vault {
         check_texts(&new.description, &new.destinations, new.rotate_every_days)?;
         let aims = new.destinations != old.destinations;
         let widens = aims && !new.destinations.is_within(&old.destinations);
-        let describes = patch.description.is_some() || patch.folder.is_some() || patch.rotate_every_days.is_some() || patch.expires_at.is_some();
+        let describes = patch.description.is_some()
+            || patch.folder.is_some()
+            || patch.rotate_every_days.is_some()
+            || patch.expires_at.is_some();
         let mut needs = Vec::new();
         if describes || !patch.values.is_empty() {
             needs.push(Right::SecretWrite);
@@ -277,9 +323,16 @@ impl Vault {
         let mut warnings = if aims { destination_warnings(&new.destinations) } else { Vec::new() };
         let values = self.patched_values(access, &snapshot, patch)?;
         if widens && old.visibility == Visibility::Restricted {
-            if let Some(kept) = snapshot.values.iter().find(|value| !values.iter().any(|(id, _)| *id == value.environment)) {
+            if let Some(kept) =
+                snapshot.values.iter().find(|value| !values.iter().any(|(id, _)| *id == value.environment))
+            {
                 let environment = access.environment_named(kept.environment).map_or("", |e| e.name.as_str());
-                let problem = Problem::invalid("values", format!("must hold a new value for `{environment}`: a restricted secret can only be aimed wider together with new values everywhere"));
+                let problem = Problem::invalid(
+                    "values",
+                    format!(
+                        "must hold a new value for `{environment}`: a restricted secret can only be aimed wider together with new values everywhere"
+                    ),
+                );
                 return Err(self.refuse(access, verb, object_of(&snapshot), problem).await);
             }
             // The old versions would become usable where nobody meant them to go.
@@ -293,10 +346,20 @@ impl Vault {
             warnings.extend(weakness(new.kind, &new.name, fields));
         }
         let event = self.event(access, verb, object_of(&snapshot), Outcome::Succeeded, Detail::default());
-        let mut change = Change::new(access.view.workspace.id).only_at(access.view.revision).bump().and_all(statements).record(&event);
+        let mut change = Change::new(access.view.workspace.id)
+            .only_at(access.view.revision)
+            .bump()
+            .and_all(statements)
+            .record(&event);
         for (environment, _) in &values {
             let version = snapshot.value(*environment).map_or(1, |value| value.latest + 1);
-            let mut rotated = self.event(access, Verb::SecretRotate, object_of(&snapshot), Outcome::Succeeded, Detail { version: Some(version.unsigned_abs()), ..Detail::default() });
+            let mut rotated = self.event(
+                access,
+                Verb::SecretRotate,
+                object_of(&snapshot),
+                Outcome::Succeeded,
+                Detail { version: Some(version.unsigned_abs()), ..Detail::default() },
+            );
             rotated.environment = access.environment_named(*environment).map(|e| e.name.clone());
             change = change.record(&rotated);
         }
@@ -304,25 +367,49 @@ impl Vault {
         self.overview_of(access, new, warnings).await
     }
 
-    fn patched_values(&self, access: &Access, snapshot: &Snapshot, patch: &SecretPatch) -> Result<Vec<(EnvironmentId, Fields)>, Problem> {
+    fn patched_values(
+        &self,
+        access: &Access,
+        snapshot: &Snapshot,
+        patch: &SecretPatch,
+    ) -> Result<Vec<(EnvironmentId, Fields)>, Problem> {
         let mut values = Vec::new();
         for (environment, fields) in &patch.values {
-            let fields = Fields::parse(snapshot.secret.kind, fields)
-                .map_err(|(field, error)| Problem::invalid(format!("values.{environment}.{field}"), error.to_string()))?;
+            let fields = Fields::parse(snapshot.secret.kind, fields).map_err(|(field, error)| {
+                Problem::invalid(format!("values.{environment}.{field}"), error.to_string())
+            })?;
             values.push((access.environment(environment)?.id, fields));
         }
         Ok(values)
     }
 
     /// Every kept version, sealed anew under the new policy: their values stay, their use changes with the policy.
-    async fn reseal_versions(&self, access: &Access, snapshot: &Snapshot, new: &rows::Secret) -> Result<Vec<Statement>, Stop> {
+    async fn reseal_versions(
+        &self,
+        access: &Access,
+        snapshot: &Snapshot,
+        new: &rows::Secret,
+    ) -> Result<Vec<Statement>, Stop> {
         let workspace = access.view.workspace.id;
         let mut statements = Vec::new();
         for value in &snapshot.values {
-            let proof = authorize::reseal_for_policy(access.principal.rights, snapshot, value.environment, access.view.revision)?;
+            let proof = authorize::reseal_for_policy(
+                access.principal.rights,
+                snapshot,
+                value.environment,
+                access.view.revision,
+            )?;
             for version in self.sealed_versions(&access.view, new.id, value.environment).await?.iter() {
-                let sealed = self.reseal(workspace, &proof, snapshot, version, &new.destinations, version.version).await?;
-                statements.push(rows::reseal_version(workspace, new.id, value.environment, version.version, &sealed));
+                let sealed = self
+                    .reseal(workspace, &proof, snapshot, version, &new.destinations, version.version)
+                    .await?;
+                statements.push(rows::reseal_version(
+                    workspace,
+                    new.id,
+                    value.environment,
+                    version.version,
+                    &sealed,
+                ));
             }
         }
         Ok(statements)
@@ -332,14 +419,26 @@ impl Vault {
         let workspace = access.view.workspace.id;
         let mut statements = Vec::new();
         for value in &snapshot.values {
-            for version in self.sealed_versions(&access.view, snapshot.secret.id, value.environment).await?.iter() {
-                statements.push(rows::delete_version(workspace, snapshot.secret.id, value.environment, version.version));
+            for version in
+                self.sealed_versions(&access.view, snapshot.secret.id, value.environment).await?.iter()
+            {
+                statements.push(rows::delete_version(
+                    workspace,
+                    snapshot.secret.id,
+                    value.environment,
+                    version.version,
+                ));
             }
         }
         Ok(statements)
     }
 
-    pub(crate) async fn overview_of(&self, access: &Access, secret: rows::Secret, warnings: Vec<String>) -> Result<SecretOverview, Stop> {
+    pub(crate) async fn overview_of(
+        &self,
+        access: &Access,
+        secret: rows::Secret,
+        warnings: Vec<String>,
+    ) -> Result<SecretOverview, Stop> {
         let snapshot = self.with_values(&access.view, secret).await?;
         Ok(SecretOverview { warnings, ..self.overview(access, &snapshot) })
     }
@@ -377,10 +476,17 @@ pub(crate) fn name_taken(name: &SecretName) -> Problem {
         .suggest("choose another name, or rotate, restore or delete the one that has it")
 }
 
-fn check_texts(description: &str, destinations: &Destinations, rotate_every_days: Option<i64>) -> Result<(), Problem> {
+fn check_texts(
+    description: &str,
+    destinations: &Destinations,
+    rotate_every_days: Option<i64>,
+) -> Result<(), Problem> {
     let mut issues = Vec::new();
     if description.len() > limits::DESCRIPTION_BYTES_MAX {
-        issues.push(Issue::new("description", format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX)));
+        issues.push(Issue::new(
+            "description",
+            format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX),
+        ));
     }
     if destinations.is_too_many() {
         issues.push(Issue::new("destinations", format!("must be at most {}", limits::DESTINATIONS_MAX)));
@@ -412,11 +518,17 @@ const CATALOGUE: &[(&str, &str)] = &[
     ("webhook.site", "publishes what it is sent"),
     ("requestbin.com", "publishes what it is sent"),
     ("pipedream.net", "publishes what it is sent to whoever made the endpoint"),
-    ("hooks.slack.com", "is a place where anyone with the address can post; the address itself is the secret"),
+    (
+        "hooks.slack.com",
+        "is a place where anyone with the address can post; the address itself is the secret",
+    ),
     ("script.google.com", "runs code of whoever wrote the script; name the script in `paths`"),
     ("s3.amazonaws.com", "serves everybody's buckets; name yours in `paths`"),
     ("storage.googleapis.com", "serves everybody's buckets; name yours in `paths`"),
-    ("api.github.com", "can mint further credentials and publish content; name the methods and `paths` you need"),
+    (
+        "api.github.com",
+        "can mint further credentials and publish content; name the methods and `paths` you need",
+    ),
     ("gitlab.com", "can mint further credentials and publish content; name the methods and `paths` you need"),
     ("sts.amazonaws.com", "mints credentials that work outside Tacit"),
     ("iam.amazonaws.com", "mints credentials that work outside Tacit"),
@@ -433,7 +545,8 @@ fn destination_warnings(destinations: &Destinations) -> Vec<String> {
             }
         }
         if destination.scheme == tacit_model::Scheme::Http {
-            warnings.push(format!("{host} is spoken to without TLS: whoever is on the way can read the value"));
+            warnings
+                .push(format!("{host} is spoken to without TLS: whoever is on the way can read the value"));
         }
     }
     warnings

@@ -2,9 +2,15 @@
 
 use std::path::Path;
 
-use tacit_crypto::{RootKey, key_check_seal, key_check_verify, token::{self, TokenKind, TokenText}};
+use tacit_crypto::{
+    RootKey, key_check_seal, key_check_verify,
+    token::{self, TokenKind, TokenText},
+};
 use tacit_model::{Code, InstanceId, Problem, SecretName, Timestamp, TokenId, UserId, WorkspaceName};
-use tacit_store::{Identity, Store, identity, principals::{self, Token, TokenOwner, User}};
+use tacit_store::{
+    Identity, Store, identity,
+    principals::{self, Token, TokenOwner, User},
+};
 
 use crate::{Vault, new_id, workspaces::Blueprint};
 
@@ -25,7 +31,11 @@ pub struct FirstOwner {
 ///
 /// # Errors
 /// A sentence and what to do.
-pub async fn open_instance(directory: &Path, root: RootKey, now: Timestamp) -> Result<(Vault, Option<FirstOwner>), Problem> {
+pub async fn open_instance(
+    directory: &Path,
+    root: RootKey,
+    now: Timestamp,
+) -> Result<(Vault, Option<FirstOwner>), Problem> {
     let known = identity::peek(directory).map_err(cannot_open)?;
     check_root_key(known.as_ref(), &root)?;
     let store = Store::open_embedded(directory).map_err(cannot_open)?;
@@ -61,7 +71,9 @@ fn cannot_open(error: tacit_store::StoreError) -> Problem {
     let hint = match &error {
         StoreError::InUse => "stop the other process, or choose another data directory",
         StoreError::Newer { .. } => "run the newer version of tacit; nothing was changed",
-        StoreError::LooseMode(_) => "chmod 600 the file and 700 its directory, and find out who could read it",
+        StoreError::LooseMode(_) => {
+            "chmod 600 the file and 700 its directory, and find out who could read it"
+        }
         StoreError::Io(_) => "check that the directory exists, is yours and has free space",
         StoreError::Engine(_) => "check the disk; if the file is damaged, restore a backup",
     };
@@ -73,9 +85,16 @@ impl Vault {
     async fn set_up(&self, identity: &Identity, now: Timestamp) -> Result<FirstOwner, Problem> {
         let workspace: WorkspaceName = "default".parse().map_err(Problem::internal)?;
         let name: SecretName = "owner".parse().map_err(Problem::internal)?;
-        let user = User { id: new_id!(UserId, now), name: name.clone(), instance_admin: true, created_at: now };
+        let user =
+            User { id: new_id!(UserId, now), name: name.clone(), instance_admin: true, created_at: now };
         let (text, hash) = token::generate(TokenKind::User);
-        let stored = Token { id: new_id!(TokenId, now), hash: *hash.as_bytes(), owner: TokenOwner::User(user.id), created_at: now, expires_at: None };
+        let stored = Token {
+            id: new_id!(TokenId, now),
+            hash: *hash.as_bytes(),
+            owner: TokenOwner::User(user.id),
+            created_at: now,
+            expires_at: None,
+        };
         let blueprint = Blueprint::new(workspace.clone(), now);
         let change = tacit_store::Change::new(blueprint.workspace.id)
             .and_all(identity::insert(identity))

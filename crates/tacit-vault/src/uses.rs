@@ -6,10 +6,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use tacit_audit::{Actor, Code as RecordedCode, Detail, Event, MethodText, Object, ObjectKind, Outcome as EventOutcome, RuleText, StepText, TargetText, Verb};
+use tacit_audit::{
+    Actor, Code as RecordedCode, Detail, Event, MethodText, Object, ObjectKind, Outcome as EventOutcome,
+    RuleText, StepText, TargetText, Verb,
+};
 use tacit_model::{
-    Code, Destination, EnvironmentName, EventId, Fields, Place, Problem, Right, SecretId, SecretName, SecretType, Target, Timestamp,
-    WorkspaceId, destination::ResponseRule, limits,
+    Code, Destination, EnvironmentName, EventId, Fields, Place, Problem, Right, SecretId, SecretName,
+    SecretType, Target, Timestamp, WorkspaceId, destination::ResponseRule, limits,
 };
 use tacit_store::{Change, secrets::Version};
 
@@ -157,11 +160,14 @@ impl Vault {
             scans: Vec::new(),
             intents: Vec::new(),
             response: ResponseRule::Scrub,
-            is_named: bound.iter().any(|snapshot| snapshot.secret.destinations.0.iter().any(|d| d.matches_origin(request.target))),
+            is_named: bound.iter().any(|snapshot| {
+                snapshot.secret.destinations.0.iter().any(|d| d.matches_origin(request.target))
+            }),
             pool_key: [0; 32],
         };
         let event = |verb, object| {
-            let mut event = self.event(access, verb, object, EventOutcome::Allowed, request_detail(access, request));
+            let mut event =
+                self.event(access, verb, object, EventOutcome::Allowed, request_detail(access, request));
             event.actor = actor.clone();
             event.on_behalf_of.clone_from(&on_behalf_of);
             event.environment = Some(environment.name.clone());
@@ -188,13 +194,14 @@ impl Vault {
                     None => Authority::NoGrant,
                 },
             };
-            let permitted = match authorize::use_in_request(authority, &snapshot, &purpose, access.view.revision) {
-                Ok(permitted) => permitted,
-                Err(problem) => {
-                    let problem = if may_aim(access) { problem } else { without_aim(problem) };
-                    return Err(self.refuse_event(access, intent, problem).await);
-                }
-            };
+            let permitted =
+                match authorize::use_in_request(authority, &snapshot, &purpose, access.view.revision) {
+                    Ok(permitted) => permitted,
+                    Err(problem) => {
+                        let problem = if may_aim(access) { problem } else { without_aim(problem) };
+                        return Err(self.refuse_event(access, intent, problem).await);
+                    }
+                };
             let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment.id).await?;
             let version = current_version(&snapshot, environment.id, &versions)?;
             intent.detail.version = Some(version.version.unsigned_abs());
@@ -212,10 +219,16 @@ impl Vault {
             if grants.is_none()
                 && let Err(problem) = require(access.principal.rights, Right::SecretUse)
             {
-                let refused = event(Verb::RequestSend, Object::new(ObjectKind::Request, access.request_id, request.method));
+                let refused = event(
+                    Verb::RequestSend,
+                    Object::new(ObjectKind::Request, access.request_id, request.method),
+                );
                 return Err(self.refuse_event(access, refused, problem).await);
             }
-            prepared.intents.push(event(Verb::RequestSend, Object::new(ObjectKind::Request, access.request_id, request.method)));
+            prepared.intents.push(event(
+                Verb::RequestSend,
+                Object::new(ObjectKind::Request, access.request_id, request.method),
+            ));
         }
         if request.foreign_credential
             && let Some(owner) = bound.iter().find(|snapshot| is_exclusive_there(snapshot, request.target))
@@ -232,7 +245,14 @@ impl Vault {
             return Err(self.refuse_event(access, refused, problem).await);
         }
         let granted = self.granted(access, grants.as_deref().unwrap_or_default()).await?;
-        let candidates = prepared.used.iter().map(|(snapshot, ..)| snapshot).chain(bound.iter()).chain(&granted).map(Arc::clone).collect();
+        let candidates = prepared
+            .used
+            .iter()
+            .map(|(snapshot, ..)| snapshot)
+            .chain(bound.iter())
+            .chain(&granted)
+            .map(Arc::clone)
+            .collect();
         self.add_scans(access, request, candidates, &mut prepared).await?;
         prepared.pool_key = pool_key(access, &actor, &prepared);
         Ok(prepared)
@@ -240,7 +260,13 @@ impl Vault {
 
     /// Puts on the record that a request was refused before it could be judged, because of where a secret stands in it.
     /// Other broken rules are bad input and not refusals. Returns what the caller is told.
-    pub async fn refuse_request(&self, caller: &Caller, environment: &EnvironmentName, method: &str, problem: Problem) -> Problem {
+    pub async fn refuse_request(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        method: &str,
+        problem: Problem,
+    ) -> Problem {
         if problem.code != Code::PlacementNotAllowed {
             return problem;
         }
@@ -249,7 +275,13 @@ impl Vault {
             Err(problem) => return problem,
         };
         let object = Object::new(ObjectKind::Request, access.request_id, method);
-        let mut event = self.event(&access, Verb::RequestSend, object, EventOutcome::Allowed, Detail { method: MethodText::new(method), ..Detail::default() });
+        let mut event = self.event(
+            &access,
+            Verb::RequestSend,
+            object,
+            EventOutcome::Allowed,
+            Detail { method: MethodText::new(method), ..Detail::default() },
+        );
         event.environment = Some(environment.clone());
         match self.refuse_event(&access, event, problem).await {
             Stop::Problem(problem) => *problem,
@@ -258,7 +290,11 @@ impl Vault {
     }
 
     /// The secrets that a run may use anywhere: what one service got, another one may send back.
-    async fn granted(&self, access: &Access, grants: &[(SecretId, Option<String>)]) -> Result<Vec<Arc<Snapshot>>, Stop> {
+    async fn granted(
+        &self,
+        access: &Access,
+        grants: &[(SecretId, Option<String>)],
+    ) -> Result<Vec<Arc<Snapshot>>, Stop> {
         let mut granted = Vec::with_capacity(grants.len());
         for (id, _) in grants {
             if let Some(secret) = self.0.store.secret_by_id(access.view.workspace.id, *id).await? {
@@ -286,16 +322,25 @@ impl Vault {
         let mut scans = Vec::new();
         for snapshot in &candidates {
             let used_now = prepared.used.iter().any(|(used, ..)| used.secret.id == snapshot.secret.id);
-            let may_name = used_now || (matches!(request.using, Using::Caller) && access.principal.has(Right::SecretUse));
-            let marker = if may_name { format!("[sealed:{}]", snapshot.secret.name) } else { "[sealed]".to_owned() };
+            let may_name = used_now
+                || (matches!(request.using, Using::Caller) && access.principal.has(Right::SecretUse));
+            let marker =
+                if may_name { format!("[sealed:{}]", snapshot.secret.name) } else { "[sealed]".to_owned() };
             for value in &snapshot.values {
                 let proof = authorize::scan(snapshot, value.environment, access.view.revision);
-                let versions = self.sealed_versions(&access.view, snapshot.secret.id, value.environment).await?;
+                let versions =
+                    self.sealed_versions(&access.view, snapshot.secret.id, value.environment).await?;
                 scans.push((proof, Arc::clone(snapshot), versions, marker.clone()));
             }
         }
-        let only_scanned = |snapshot: &Arc<Snapshot>| !prepared.used.iter().any(|(used, ..)| used.secret.id == snapshot.secret.id);
-        let mut others: Vec<SecretId> = scans.iter().filter(|(_, snapshot, ..)| only_scanned(snapshot)).map(|(_, s, ..)| s.secret.id).collect();
+        let only_scanned = |snapshot: &Arc<Snapshot>| {
+            !prepared.used.iter().any(|(used, ..)| used.secret.id == snapshot.secret.id)
+        };
+        let mut others: Vec<SecretId> = scans
+            .iter()
+            .filter(|(_, snapshot, ..)| only_scanned(snapshot))
+            .map(|(_, s, ..)| s.secret.id)
+            .collect();
         others.dedup();
         if let Some(intent) = prepared.intents.first_mut() {
             intent.detail.secrets = others;
@@ -305,24 +350,44 @@ impl Vault {
     }
 
     /// For a run: that the trigger may still run it, that what runs is still what is published, and what it may use.
-    async fn run_grants(&self, access: &Access, request: &UseRequest<'_>) -> Result<Option<Vec<(SecretId, Option<String>)>>, Stop> {
+    async fn run_grants(
+        &self,
+        access: &Access,
+        request: &UseRequest<'_>,
+    ) -> Result<Option<Vec<(SecretId, Option<String>)>>, Stop> {
         let Using::Run { ticket, .. } = request.using else { return Ok(None) };
         let workspace = access.view.workspace.id;
         let environment = access.environment(request.environment)?.id;
         let published = self.0.store.published(workspace, ticket.automation).await?;
-        let is_current = published.iter().any(|published| published.environment == environment && published.hash == ticket.hash);
+        let is_current = published
+            .iter()
+            .any(|published| published.environment == environment && published.hash == ticket.hash);
         let problem = match require(access.principal.rights, Right::AutomationRun) {
             Err(problem) => Some(problem),
-            Ok(()) if ticket.workspace != workspace || ticket.environment != *request.environment || !is_current => Some(
-                Problem::new(Code::NotDeployed, format!("`{}` was published anew or removed while it ran", ticket.automation_name)).suggest("start it again"),
-            ),
+            Ok(())
+                if ticket.workspace != workspace
+                    || ticket.environment != *request.environment
+                    || !is_current =>
+            {
+                Some(
+                    Problem::new(
+                        Code::NotDeployed,
+                        format!("`{}` was published anew or removed while it ran", ticket.automation_name),
+                    )
+                    .suggest("start it again"),
+                )
+            }
             Ok(()) => None,
         };
         if let Some(problem) = problem {
             let mut event = self.event(
                 access,
                 Verb::SecretUse,
-                Object::new(ObjectKind::Automation, *ticket.automation.as_bytes(), ticket.automation_name.as_str()),
+                Object::new(
+                    ObjectKind::Automation,
+                    *ticket.automation.as_bytes(),
+                    ticket.automation_name.as_str(),
+                ),
                 EventOutcome::Allowed,
                 request_detail(access, request),
             );
@@ -330,14 +395,24 @@ impl Vault {
             return Err(self.refuse_event(access, event, problem).await);
         }
         let grants = self.0.store.automation_grants(workspace, ticket.automation, environment).await?;
-        Ok(Some(grants.into_iter().filter(|grant| grant.hash == ticket.hash).map(|grant| (grant.secret, grant.pinned)).collect()))
+        Ok(Some(
+            grants
+                .into_iter()
+                .filter(|grant| grant.hash == ticket.hash)
+                .map(|grant| (grant.secret, grant.pinned))
+                .collect(),
+        ))
     }
 
     /// Makes the intent durable, deciding again if the workspace changed since.
     ///
     /// # Errors
     /// A refusal, if the second look refuses; `audit_unavailable`.
-    pub async fn record_use(&self, mut prepared: PreparedUse, request: &UseRequest<'_>) -> Result<RecordedUse, Problem> {
+    pub async fn record_use(
+        &self,
+        mut prepared: PreparedUse,
+        request: &UseRequest<'_>,
+    ) -> Result<RecordedUse, Problem> {
         for _ in 0..crate::ATTEMPTS {
             let proofs = std::mem::take(&mut prepared.proofs);
             match self.record_intent(prepared.workspace, prepared.revision, proofs, &prepared.intents).await {
@@ -358,17 +433,36 @@ impl Vault {
         let workspace = prepared.workspace;
         let mut values = Vec::with_capacity(recorded.len());
         for (proof, (snapshot, versions, echoes)) in recorded.iter().zip(&prepared.used) {
-            let environment = snapshot.values.iter().find(|value| versions.iter().any(|v| v.version == value.current) && proof.is_for(value.environment));
-            let Some(current) = environment.map(|value| value.current) else { return Err(Problem::internal("a value vanished")) };
-            let Some(version) = versions.iter().find(|version| version.version == current) else { return Err(Problem::internal("a version vanished")) };
+            let environment = snapshot.values.iter().find(|value| {
+                versions.iter().any(|v| v.version == value.current) && proof.is_for(value.environment)
+            });
+            let Some(current) = environment.map(|value| value.current) else {
+                return Err(Problem::internal("a value vanished"));
+            };
+            let Some(version) = versions.iter().find(|version| version.version == current) else {
+                return Err(Problem::internal("a version vanished"));
+            };
             let fields = self.open_fields(workspace, proof, snapshot, version).await?;
-            values.push(OpenedValue { name: snapshot.secret.name.clone(), kind: snapshot.secret.kind, fields, echoes: *echoes });
+            values.push(OpenedValue {
+                name: snapshot.secret.name.clone(),
+                kind: snapshot.secret.kind,
+                fields,
+                echoes: *echoes,
+            });
         }
         let mut scan = Vec::new();
-        let (proofs, rest): (Vec<_>, Vec<_>) = prepared.scans.into_iter().map(|(proof, snapshot, versions, marker)| (proof, (snapshot, versions, marker))).unzip();
+        let (proofs, rest): (Vec<_>, Vec<_>) = prepared
+            .scans
+            .into_iter()
+            .map(|(proof, snapshot, versions, marker)| (proof, (snapshot, versions, marker)))
+            .unzip();
         for (proof, (snapshot, versions, marker)) in self.covered_by(&recorded, proofs).iter().zip(rest) {
             for version in versions.iter() {
-                scan.push((marker.clone(), snapshot.secret.kind, self.open_fields(workspace, proof, &snapshot, version).await?));
+                scan.push((
+                    marker.clone(),
+                    snapshot.secret.kind,
+                    self.open_fields(workspace, proof, &snapshot, version).await?,
+                ));
             }
         }
         Ok(Opened { values, scan, intents: Intents { workspace, events: prepared.intents } })
@@ -382,7 +476,8 @@ impl Vault {
         version: &Version,
     ) -> Result<Fields, Problem> {
         let value = self.open(workspace, proof, snapshot, version).await?;
-        Fields::decode(snapshot.secret.kind, value.dangerous_expose()).ok_or_else(|| Problem::internal("a value does not decode"))
+        Fields::decode(snapshot.secret.kind, value.dangerous_expose())
+            .ok_or_else(|| Problem::internal("a value does not decode"))
     }
 
     /// Puts the outcome of a request on the record. Nobody waits for it.
@@ -415,7 +510,9 @@ fn outcome_of(intent: &Event, outcome: &Outcome, now: Timestamp) -> Event {
         outcome: match outcome.code {
             None => EventOutcome::Succeeded,
             // What the broker refuses on the way out is a refusal, although the intent was permitted.
-            Some(code @ (Code::AddressBlocked | Code::RedirectRefused)) => EventOutcome::Denied(RecordedCode::new(code.as_str())),
+            Some(code @ (Code::AddressBlocked | Code::RedirectRefused)) => {
+                EventOutcome::Denied(RecordedCode::new(code.as_str()))
+            }
             Some(code) => EventOutcome::Failed(RecordedCode::new(code.as_str())),
         },
         detail: Detail {
@@ -461,7 +558,12 @@ fn rule_of(destination: &Destination, path: &str) -> RuleText {
 }
 
 fn is_exclusive_there(snapshot: &Snapshot, target: &Target) -> bool {
-    snapshot.secret.destinations.0.iter().any(|destination| destination.exclusive && destination.matches_origin(target))
+    snapshot
+        .secret
+        .destinations
+        .0
+        .iter()
+        .any(|destination| destination.exclusive && destination.matches_origin(target))
 }
 
 /// The destination to add is told to those who may add it.
@@ -471,7 +573,8 @@ fn may_aim(access: &Access) -> bool {
 
 fn without_aim(mut problem: Problem) -> Problem {
     if problem.destination.take().is_some() {
-        problem.suggestion = Some("ask someone who may aim this secret (an owner or admin) to add the destination".to_owned());
+        problem.suggestion =
+            Some("ask someone who may aim this secret (an owner or admin) to add the destination".to_owned());
     }
     problem
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use tacit_audit::{Detail, Outcome, Verb};
-use tacit_model::{Code, EnvironmentId, EnvironmentName, Fields, Problem, Right, SecretName, SecretType, Timestamp};
+use tacit_model::{
+    Code, EnvironmentId, EnvironmentName, Fields, Problem, Right, SecretName, SecretType, Timestamp,
+};
 use tacit_store::{Change, Statement, secrets as rows};
 use zeroize::Zeroizing;
 
@@ -70,15 +72,18 @@ impl Vault {
     ) -> Result<(i64, Vec<String>), Stop> {
         require_list(access)?;
         let snapshot = self.snapshot(&access.view, name).await?;
-        self.require_or_refuse(access, Right::SecretWrite, Verb::SecretRotate, &snapshot, Some(environment)).await?;
+        self.require_or_refuse(access, Right::SecretWrite, Verb::SecretRotate, &snapshot, Some(environment))
+            .await?;
         let environment = access.environment(environment)?.clone();
-        let fields = Fields::parse(snapshot.secret.kind, fields)
-            .map_err(|(field, error)| Problem::invalid(format!("fields.{field}").trim_end_matches('.'), error.to_string()))?;
+        let fields = Fields::parse(snapshot.secret.kind, fields).map_err(|(field, error)| {
+            Problem::invalid(format!("fields.{field}").trim_end_matches('.'), error.to_string())
+        })?;
         let version = snapshot.value(environment.id).map_or(0, |value| value.latest) + 1;
         let statements = self.new_version(access, &snapshot.secret, environment.id, version, &fields).await?;
         let pruned = self.prune(access, &snapshot, environment.id, version).await?;
         let detail = Detail { version: Some(version.unsigned_abs()), ..Detail::default() };
-        let mut event = self.event(access, Verb::SecretRotate, object_of(&snapshot), Outcome::Succeeded, detail);
+        let mut event =
+            self.event(access, Verb::SecretRotate, object_of(&snapshot), Outcome::Succeeded, detail);
         event.environment = Some(environment.name);
         let change = self.change(access).bump().and_all(statements).and_all(pruned).record(&event);
         self.0.store.write(change).await?;
@@ -86,7 +91,13 @@ impl Vault {
     }
 
     /// Destroys what is beyond the workspace's window, by count and by age. The current version always stays.
-    async fn prune(&self, access: &Access, snapshot: &Snapshot, environment: EnvironmentId, current: i64) -> Result<Vec<Statement>, Stop> {
+    async fn prune(
+        &self,
+        access: &Access,
+        snapshot: &Snapshot,
+        environment: EnvironmentId,
+        current: i64,
+    ) -> Result<Vec<Statement>, Stop> {
         let settings = &access.view.workspace.settings;
         let oldest = access.now.plus_secs(-settings.version_keep_days * 86_400);
         let kept = self.sealed_versions(&access.view, snapshot.secret.id, environment).await?;
@@ -94,7 +105,12 @@ impl Vault {
         // `current` itself is not among the stored ones yet and counts as one.
         for (at, version) in kept.iter().filter(|version| version.version != current).enumerate() {
             if at as i64 + 1 >= settings.version_keep_count || (at > 0 && version.created_at < oldest) {
-                statements.push(rows::delete_version(access.view.workspace.id, snapshot.secret.id, environment, version.version));
+                statements.push(rows::delete_version(
+                    access.view.workspace.id,
+                    snapshot.secret.id,
+                    environment,
+                    version.version,
+                ));
             }
         }
         Ok(statements)
@@ -104,30 +120,49 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `restricted_secret`, `no_value_in_environment`, `not_found`, `audit_unavailable`.
-    pub async fn reveal(&self, caller: &Caller, name: &SecretName, environment: &EnvironmentName, reason: Option<&str>) -> Result<Revealed, Problem> {
+    pub async fn reveal(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        environment: &EnvironmentName,
+        reason: Option<&str>,
+    ) -> Result<Revealed, Problem> {
         check_reason(reason)?;
         settle!(self, caller, |access| self.reveal_once(&access, name, environment))
     }
 
-    async fn reveal_once(&self, access: &Access, name: &SecretName, environment: &EnvironmentName) -> Result<Revealed, Stop> {
+    async fn reveal_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        environment: &EnvironmentName,
+    ) -> Result<Revealed, Stop> {
         require_list(access)?;
         let snapshot = self.snapshot(&access.view, name).await?;
         let environment = access.environment(environment)?;
-        let mut event = self.event(access, Verb::SecretReveal, object_of(&snapshot), Outcome::Allowed, Detail::default());
+        let mut event =
+            self.event(access, Verb::SecretReveal, object_of(&snapshot), Outcome::Allowed, Detail::default());
         event.environment = Some(environment.name.clone());
-        let proof = match authorize::reveal(access.principal.rights, &snapshot, environment.id, access.view.revision) {
-            Ok(proof) => proof,
-            Err(problem) => return Err(self.refuse_event(access, event, problem).await),
-        };
+        let proof =
+            match authorize::reveal(access.principal.rights, &snapshot, environment.id, access.view.revision)
+            {
+                Ok(proof) => proof,
+                Err(problem) => return Err(self.refuse_event(access, event, problem).await),
+            };
         let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment.id).await?;
         let version = current_version(&snapshot, environment.id, &versions)?;
         event.detail.version = Some(version.version.unsigned_abs());
         let workspace = access.view.workspace.id;
-        let recorded = self.record_intent(workspace, access.view.revision, vec![proof], std::slice::from_ref(&event)).await?;
-        let Some(recorded) = recorded.first() else { return Err(Problem::internal("an intent was lost").into()) };
+        let recorded = self
+            .record_intent(workspace, access.view.revision, vec![proof], std::slice::from_ref(&event))
+            .await?;
+        let Some(recorded) = recorded.first() else {
+            return Err(Problem::internal("an intent was lost").into());
+        };
         let value = self.open(workspace, recorded, &snapshot, version).await?;
         let kind = snapshot.secret.kind;
-        let fields = Fields::decode(kind, value.dangerous_expose()).ok_or_else(|| Problem::internal("a value does not decode"))?;
+        let fields = Fields::decode(kind, value.dangerous_expose())
+            .ok_or_else(|| Problem::internal("a value does not decode"))?;
         Ok(Revealed {
             fields: fields.iter().map(|(name, text)| (name, Zeroizing::new(text.to_owned()))).collect(),
             kind,
@@ -140,7 +175,12 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn list_versions(&self, caller: &Caller, name: &SecretName, environment: &EnvironmentName) -> Result<Vec<VersionInfo>, Problem> {
+    pub async fn list_versions(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<VersionInfo>, Problem> {
         settle!(self, caller, |access| async {
             require_list(&access)?;
             let snapshot = self.snapshot(&access.view, name).await?;
@@ -161,23 +201,50 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`.
-    pub async fn roll_back(&self, caller: &Caller, name: &SecretName, environment: &EnvironmentName, to: i64) -> Result<i64, Problem> {
+    pub async fn roll_back(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        environment: &EnvironmentName,
+        to: i64,
+    ) -> Result<i64, Problem> {
         settle_change!(self, caller, |access| self.roll_back_once(&access, name, environment, to))
     }
 
-    async fn roll_back_once(&self, access: &Access, name: &SecretName, environment: &EnvironmentName, to: i64) -> Result<i64, Stop> {
+    async fn roll_back_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        environment: &EnvironmentName,
+        to: i64,
+    ) -> Result<i64, Stop> {
         require_list(access)?;
         let snapshot = self.snapshot(&access.view, name).await?;
-        self.require_or_refuse(access, Right::SecretWrite, Verb::SecretRollback, &snapshot, Some(environment)).await?;
+        self.require_or_refuse(
+            access,
+            Right::SecretWrite,
+            Verb::SecretRollback,
+            &snapshot,
+            Some(environment),
+        )
+        .await?;
         let environment = access.environment(environment)?.clone();
         let workspace = access.view.workspace.id;
         let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment.id).await?;
         let Some(old) = versions.iter().find(|version| version.version == to) else {
-            return Err(Problem::not_found("version").suggest("`tacit secrets versions` lists those that are kept").into());
+            return Err(Problem::not_found("version")
+                .suggest("`tacit secrets versions` lists those that are kept")
+                .into());
         };
         let version = snapshot.value(environment.id).map_or(0, |value| value.latest) + 1;
-        let proof = authorize::reseal_for_rollback(access.principal.rights, &snapshot, environment.id, access.view.revision)?;
-        let sealed = self.reseal(workspace, &proof, &snapshot, old, &snapshot.secret.destinations, version).await?;
+        let proof = authorize::reseal_for_rollback(
+            access.principal.rights,
+            &snapshot,
+            environment.id,
+            access.view.revision,
+        )?;
+        let sealed =
+            self.reseal(workspace, &proof, &snapshot, old, &snapshot.secret.destinations, version).await?;
         let row = rows::Version {
             version,
             sealed,
@@ -188,9 +255,13 @@ impl Vault {
         let statements = rows::insert_version(workspace, snapshot.secret.id, environment.id, &row);
         let pruned = self.prune(access, &snapshot, environment.id, version).await?;
         let detail = Detail { version: Some(version.unsigned_abs()), ..Detail::default() };
-        let mut event = self.event(access, Verb::SecretRollback, object_of(&snapshot), Outcome::Succeeded, detail);
+        let mut event =
+            self.event(access, Verb::SecretRollback, object_of(&snapshot), Outcome::Succeeded, detail);
         event.environment = Some(environment.name);
-        self.0.store.write(self.change(access).bump().and_all(statements).and_all(pruned).record(&event)).await?;
+        self.0
+            .store
+            .write(self.change(access).bump().and_all(statements).and_all(pruned).record(&event))
+            .await?;
         Ok(version)
     }
 
@@ -208,7 +279,13 @@ impl Vault {
         settle_change!(self, caller, |access| self.set_disabled_once(&access, name, environment, disabled))
     }
 
-    async fn set_disabled_once(&self, access: &Access, name: &SecretName, environment: Option<&EnvironmentName>, disabled: bool) -> Result<(), Stop> {
+    async fn set_disabled_once(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        environment: Option<&EnvironmentName>,
+        disabled: bool,
+    ) -> Result<(), Stop> {
         require_list(access)?;
         let snapshot = self.snapshot(&access.view, name).await?;
         let verb = if disabled { Verb::SecretDisable } else { Verb::SecretEnable };
@@ -220,7 +297,11 @@ impl Vault {
                 let environment = access.environment(environment)?;
                 event.environment = Some(environment.name.clone());
                 if snapshot.value(environment.id).is_none() {
-                    return Err(Problem::new(Code::NoValueInEnvironment, format!("`{name}` has no value in `{}`", environment.name)).into());
+                    return Err(Problem::new(
+                        Code::NoValueInEnvironment,
+                        format!("`{name}` has no value in `{}`", environment.name),
+                    )
+                    .into());
                 }
                 vec![rows::set_value_disabled(workspace, snapshot.secret.id, environment.id, disabled)]
             }
@@ -255,7 +336,11 @@ impl Vault {
 }
 
 /// The version in force.
-pub(crate) fn current_version<'a>(snapshot: &Snapshot, environment: EnvironmentId, versions: &'a [rows::Version]) -> Result<&'a rows::Version, Stop> {
+pub(crate) fn current_version<'a>(
+    snapshot: &Snapshot,
+    environment: EnvironmentId,
+    versions: &'a [rows::Version],
+) -> Result<&'a rows::Version, Stop> {
     let current = snapshot.value(environment).map(|value| value.current);
     // Not among them: the view was filled while a newer version was written. Look again.
     versions.iter().find(|version| Some(version.version) == current).ok_or(Stop::Stale)

@@ -1,10 +1,15 @@
 //! Variables: named texts with a value per environment that everybody in the workspace may read.
 
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
-use tacit_model::{EnvironmentId, EnvironmentName, Problem, Right, SecretName, Timestamp, VariableId, limits, name::Folder};
+use tacit_model::{
+    EnvironmentId, EnvironmentName, Problem, Right, SecretName, Timestamp, VariableId, limits, name::Folder,
+};
 use tacit_store::variables as rows;
 
-use crate::{Caller, Stop, Vault, access::Access, authorize::require, new_id, secrets::name_taken, settle, settle_change};
+use crate::{
+    Caller, Stop, Vault, access::Access, authorize::require, new_id, secrets::name_taken, settle,
+    settle_change,
+};
 
 /// A variable with its values.
 #[derive(Clone, Debug)]
@@ -38,10 +43,16 @@ fn object(variable: &rows::Variable) -> Object {
 
 fn check(description: &str, values: &[(EnvironmentName, String)]) -> Result<(), Problem> {
     if description.len() > limits::DESCRIPTION_BYTES_MAX {
-        return Err(Problem::invalid("description", format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX)));
+        return Err(Problem::invalid(
+            "description",
+            format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX),
+        ));
     }
     match values.iter().find(|(_, value)| value.len() > limits::VALUE_BYTES_MAX) {
-        Some((environment, _)) => Err(Problem::invalid(format!("values.{environment}"), format!("is over the limit of {} bytes", limits::VALUE_BYTES_MAX))),
+        Some((environment, _)) => Err(Problem::invalid(
+            format!("values.{environment}"),
+            format!("is over the limit of {} bytes", limits::VALUE_BYTES_MAX),
+        )),
         None => Ok(()),
     }
 }
@@ -71,7 +82,9 @@ impl Vault {
     ) -> Result<VariableOverview, Stop> {
         require(access.principal.rights, Right::VariableWrite)?;
         let (workspace, key) = (access.view.workspace.id, name.key());
-        if self.0.store.secret(workspace, &key).await?.is_some() || self.0.store.variable(workspace, &key).await?.is_some() {
+        if self.0.store.secret(workspace, &key).await?.is_some()
+            || self.0.store.variable(workspace, &key).await?.is_some()
+        {
             return Err(name_taken(name).into());
         }
         let variable = rows::Variable {
@@ -87,7 +100,13 @@ impl Vault {
             let environment = access.environment(environment)?.id;
             change = change.and(rows::set_value(workspace, variable.id, environment, value, access.now));
         }
-        let event = self.event(access, Verb::VariableCreate, object(&variable), Outcome::Succeeded, Detail::default());
+        let event = self.event(
+            access,
+            Verb::VariableCreate,
+            object(&variable),
+            Outcome::Succeeded,
+            Detail::default(),
+        );
         self.0.store.write(change.record(&event)).await?;
         self.variable_overview(access, variable).await
     }
@@ -96,15 +115,28 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `validation_failed`.
-    pub async fn set_variable(&self, caller: &Caller, name: &SecretName, environment: &EnvironmentName, value: &str) -> Result<(), Problem> {
+    pub async fn set_variable(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        environment: &EnvironmentName,
+        value: &str,
+    ) -> Result<(), Problem> {
         check("", &[(environment.clone(), value.to_owned())])?;
         settle!(self, caller, |access| async {
             require(access.principal.rights, Right::VariableWrite)?;
             let variable = self.variable(&access, name).await?;
             let environment = access.environment(environment)?;
-            let mut event = self.event(&access, Verb::VariableSet, object(&variable), Outcome::Succeeded, Detail::default());
+            let mut event = self.event(
+                &access,
+                Verb::VariableSet,
+                object(&variable),
+                Outcome::Succeeded,
+                Detail::default(),
+            );
             event.environment = Some(environment.name.clone());
-            let statement = rows::set_value(access.view.workspace.id, variable.id, environment.id, value, access.now);
+            let statement =
+                rows::set_value(access.view.workspace.id, variable.id, environment.id, value, access.now);
             self.0.store.write(self.change(&access).and(statement).record(&event)).await?;
             Ok(())
         })
@@ -114,7 +146,12 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `not_found`.
-    pub async fn update_variable(&self, caller: &Caller, name: &SecretName, patch: &VariablePatch) -> Result<VariableOverview, Problem> {
+    pub async fn update_variable(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+        patch: &VariablePatch,
+    ) -> Result<VariableOverview, Problem> {
         check(patch.description.as_deref().unwrap_or_default(), &[])?;
         settle!(self, caller, |access| async {
             require(access.principal.rights, Right::VariableWrite)?;
@@ -125,8 +162,21 @@ impl Vault {
                 updated_at: access.now,
                 ..old
             };
-            let event = self.event(&access, Verb::VariableUpdate, object(&variable), Outcome::Succeeded, Detail::default());
-            self.0.store.write(self.change(&access).and(rows::update(access.view.workspace.id, &variable)).record(&event)).await?;
+            let event = self.event(
+                &access,
+                Verb::VariableUpdate,
+                object(&variable),
+                Outcome::Succeeded,
+                Detail::default(),
+            );
+            self.0
+                .store
+                .write(
+                    self.change(&access)
+                        .and(rows::update(access.view.workspace.id, &variable))
+                        .record(&event),
+                )
+                .await?;
             self.variable_overview(&access, variable).await
         })
     }
@@ -139,8 +189,21 @@ impl Vault {
         settle!(self, caller, |access| async {
             require(access.principal.rights, Right::VariableWrite)?;
             let variable = self.variable(&access, name).await?;
-            let event = self.event(&access, Verb::VariableDelete, object(&variable), Outcome::Succeeded, Detail::default());
-            self.0.store.write(self.change(&access).and_all(rows::delete(access.view.workspace.id, &variable)).record(&event)).await?;
+            let event = self.event(
+                &access,
+                Verb::VariableDelete,
+                object(&variable),
+                Outcome::Succeeded,
+                Detail::default(),
+            );
+            self.0
+                .store
+                .write(
+                    self.change(&access)
+                        .and_all(rows::delete(access.view.workspace.id, &variable))
+                        .record(&event),
+                )
+                .await?;
             Ok(())
         })
     }
@@ -149,7 +212,11 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn describe_variable(&self, caller: &Caller, name: &SecretName) -> Result<VariableOverview, Problem> {
+    pub async fn describe_variable(
+        &self,
+        caller: &Caller,
+        name: &SecretName,
+    ) -> Result<VariableOverview, Problem> {
         settle!(self, caller, |access| async {
             require_list(&access)?;
             let variable = self.variable(&access, name).await?;
@@ -161,11 +228,17 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found` for those who may not list.
-    pub async fn list_variables(&self, caller: &Caller, after: &str, limit: usize) -> Result<(Vec<VariableOverview>, Option<String>), Problem> {
+    pub async fn list_variables(
+        &self,
+        caller: &Caller,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<VariableOverview>, Option<String>), Problem> {
         settle!(self, caller, |access| async {
             require_list(&access)?;
             let found = self.0.store.variables(access.view.workspace.id, after, limit).await?;
-            let next = if found.len() == limit { found.last().map(|variable| variable.name.key()) } else { None };
+            let next =
+                if found.len() == limit { found.last().map(|variable| variable.name.key()) } else { None };
             let mut overviews = Vec::with_capacity(found.len());
             for variable in found {
                 overviews.push(self.variable_overview(&access, variable).await?);
@@ -187,7 +260,12 @@ impl Vault {
         let mut values = Vec::new();
         for name in names {
             let Ok(parsed) = name.parse::<SecretName>() else { continue };
-            let value = self.0.store.variable_value(access.view.workspace.id, &parsed.key(), environment).await.map_err(Problem::internal)?;
+            let value = self
+                .0
+                .store
+                .variable_value(access.view.workspace.id, &parsed.key(), environment)
+                .await
+                .map_err(Problem::internal)?;
             values.extend(value.map(|value| (name, value)));
         }
         Ok(values)
@@ -197,7 +275,12 @@ impl Vault {
     ///
     /// # Errors
     /// `not_found` for an environment.
-    pub async fn variables_for(&self, caller: &Caller, environment: &EnvironmentName, names: &[String]) -> Result<Vec<(String, String)>, Problem> {
+    pub async fn variables_for(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        names: &[String],
+    ) -> Result<Vec<(String, String)>, Problem> {
         let access = self.access(caller).await?;
         let environment = access.environment(environment)?.id;
         self.variable_values(&access, environment, names.iter().cloned()).await
@@ -208,7 +291,11 @@ impl Vault {
         found.ok_or_else(|| Problem::not_found("variable").into())
     }
 
-    async fn variable_overview(&self, access: &Access, variable: rows::Variable) -> Result<VariableOverview, Stop> {
+    async fn variable_overview(
+        &self,
+        access: &Access,
+        variable: rows::Variable,
+    ) -> Result<VariableOverview, Stop> {
         let stored = self.0.store.variable_values(access.view.workspace.id, variable.id).await?;
         let values = access.view.environments.iter().filter_map(|environment| {
             let (_, value) = stored.iter().find(|(id, _)| *id == environment.id)?;

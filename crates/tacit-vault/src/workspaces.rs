@@ -2,8 +2,15 @@
 
 use tacit_audit::{Actor, ActorKind, Detail, Event, Object, ObjectKind, Outcome, Verb};
 use tacit_crypto::token::TokenHash;
-use tacit_model::{Code, EnvironmentId, EnvironmentName, EventId, Problem, Right, Role, Timestamp, UserId, WorkspaceId, WorkspaceName, limits};
-use tacit_store::{Change, WriteError, principals::{self, TokenOwner}, workspaces as rows};
+use tacit_model::{
+    Code, EnvironmentId, EnvironmentName, EventId, Problem, Right, Role, Timestamp, UserId, WorkspaceId,
+    WorkspaceName, limits,
+};
+use tacit_store::{
+    Change, WriteError,
+    principals::{self, TokenOwner},
+    workspaces as rows,
+};
 
 use crate::{Caller, Stop, Vault, access::Access, authorize::require, new_id, settle, settle_change};
 
@@ -58,7 +65,12 @@ impl Blueprint {
             created_at: Timestamp::from_millis(now.as_millis() + offset),
         };
         Self {
-            workspace: rows::Workspace { id: new_id!(WorkspaceId, now), name, settings: rows::Settings::default(), created_at: now },
+            workspace: rows::Workspace {
+                id: new_id!(WorkspaceId, now),
+                name,
+                settings: rows::Settings::default(),
+                created_at: now,
+            },
             environments: [environment("test", false, 0), environment("live", true, 1)],
         }
     }
@@ -94,7 +106,11 @@ impl Vault {
     ///
     /// # Errors
     /// `unauthenticated`.
-    pub async fn list_workspaces(&self, token: TokenHash, now: Timestamp) -> Result<Vec<WorkspaceInfo>, Problem> {
+    pub async fn list_workspaces(
+        &self,
+        token: TokenHash,
+        now: Timestamp,
+    ) -> Result<Vec<WorkspaceInfo>, Problem> {
         let (owner, _) = self.token_owner(token, now).await?;
         let mine = match owner {
             TokenOwner::User(user) => self.0.store.workspaces_of(user).await.map_err(Problem::internal)?,
@@ -108,16 +124,25 @@ impl Vault {
     ///
     /// # Errors
     /// `unauthenticated`, `forbidden`, `name_taken`.
-    pub async fn create_workspace(&self, token: TokenHash, now: Timestamp, name: &WorkspaceName) -> Result<WorkspaceInfo, Problem> {
+    pub async fn create_workspace(
+        &self,
+        token: TokenHash,
+        now: Timestamp,
+        name: &WorkspaceName,
+    ) -> Result<WorkspaceInfo, Problem> {
         let (owner, _) = self.token_owner(token, now).await?;
         let user = match owner {
             TokenOwner::User(user) => self.0.store.user(user).await.map_err(Problem::internal)?,
             TokenOwner::ServiceAccount(..) => None,
         };
         let Some(user) = user.filter(|user| user.instance_admin) else {
-            return Err(Problem::new(Code::Forbidden, "only the instance's administrator makes workspaces").suggest("ask the owner who set Tacit up"));
+            return Err(Problem::new(Code::Forbidden, "only the instance's administrator makes workspaces")
+                .suggest("ask the owner who set Tacit up"));
         };
-        let taken = || Problem::new(Code::NameTaken, format!("there is a workspace named `{name}` already")).suggest("choose another name");
+        let taken = || {
+            Problem::new(Code::NameTaken, format!("there is a workspace named `{name}` already"))
+                .suggest("choose another name")
+        };
         if self.0.store.workspace(name).await.map_err(Problem::internal)?.is_some() {
             return Err(taken());
         }
@@ -141,7 +166,11 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `validation_failed`.
-    pub async fn update_workspace(&self, caller: &Caller, patch: SettingsPatch) -> Result<WorkspaceInfo, Problem> {
+    pub async fn update_workspace(
+        &self,
+        caller: &Caller,
+        patch: SettingsPatch,
+    ) -> Result<WorkspaceInfo, Problem> {
         for (field, value, least, most) in [
             ("version_keep_days", patch.version_keep_days, 0, 3650),
             ("version_keep_count", patch.version_keep_count, 1, 100),
@@ -154,7 +183,11 @@ impl Vault {
         settle_change!(self, caller, |access| self.update_workspace_once(&access, patch))
     }
 
-    async fn update_workspace_once(&self, access: &Access, patch: SettingsPatch) -> Result<WorkspaceInfo, Stop> {
+    async fn update_workspace_once(
+        &self,
+        access: &Access,
+        patch: SettingsPatch,
+    ) -> Result<WorkspaceInfo, Stop> {
         let mut workspace = access.view.workspace.clone();
         let object = Object::new(ObjectKind::Workspace, *workspace.id.as_bytes(), workspace.name.as_str());
         if let Err(problem) = require(access.principal.rights, Right::WorkspaceManage) {
@@ -168,7 +201,11 @@ impl Vault {
             allow_protected_delete: patch.allow_protected_delete.unwrap_or(old.allow_protected_delete),
         };
         let event = self.event(access, Verb::WorkspaceUpdate, object, Outcome::Succeeded, Detail::default());
-        let change = self.change(access).bump().and(rows::update_settings(workspace.id, &workspace.settings)).record(&event);
+        let change = self
+            .change(access)
+            .bump()
+            .and(rows::update_settings(workspace.id, &workspace.settings))
+            .record(&event);
         self.0.store.write(change).await?;
         Ok(info(workspace))
     }
@@ -179,7 +216,11 @@ impl Vault {
     /// `not_found`.
     pub async fn list_environments(&self, caller: &Caller) -> Result<Vec<EnvironmentInfo>, Problem> {
         let access = self.access(caller).await?;
-        let info = |e: &rows::Environment| EnvironmentInfo { name: e.name.clone(), protected: e.protected, created_at: e.created_at };
+        let info = |e: &rows::Environment| EnvironmentInfo {
+            name: e.name.clone(),
+            protected: e.protected,
+            created_at: e.created_at,
+        };
         Ok(access.view.environments.iter().map(info).collect())
     }
 
@@ -187,26 +228,55 @@ impl Vault {
     ///
     /// # Errors
     /// `forbidden`, `name_taken`, `validation_failed`.
-    pub async fn create_environment(&self, caller: &Caller, name: &EnvironmentName, protected: bool) -> Result<EnvironmentInfo, Problem> {
+    pub async fn create_environment(
+        &self,
+        caller: &Caller,
+        name: &EnvironmentName,
+        protected: bool,
+    ) -> Result<EnvironmentInfo, Problem> {
         settle_change!(self, caller, |access| self.create_environment_once(&access, name, protected))
     }
 
-    async fn create_environment_once(&self, access: &Access, name: &EnvironmentName, protected: bool) -> Result<EnvironmentInfo, Stop> {
-        let environment = rows::Environment { id: new_id!(EnvironmentId, access.now), name: name.clone(), protected, created_at: access.now };
+    async fn create_environment_once(
+        &self,
+        access: &Access,
+        name: &EnvironmentName,
+        protected: bool,
+    ) -> Result<EnvironmentInfo, Stop> {
+        let environment = rows::Environment {
+            id: new_id!(EnvironmentId, access.now),
+            name: name.clone(),
+            protected,
+            created_at: access.now,
+        };
         let object = Object::new(ObjectKind::Environment, *environment.id.as_bytes(), name.as_str());
         if let Err(problem) = require(access.principal.rights, Right::WorkspaceManage) {
             return Err(self.refuse(access, Verb::EnvironmentCreate, object, problem).await);
         }
         if access.view.environments.iter().any(|e| e.name == *name) {
-            return Err(Problem::new(Code::NameTaken, format!("there is an environment named `{name}` already")).into());
+            return Err(Problem::new(
+                Code::NameTaken,
+                format!("there is an environment named `{name}` already"),
+            )
+            .into());
         }
         if access.view.environments.len() >= limits::ENVIRONMENTS_MAX {
-            return Err(Problem::invalid("name", format!("is one environment more than a workspace holds ({})", limits::ENVIRONMENTS_MAX)).into());
+            return Err(Problem::invalid(
+                "name",
+                format!("is one environment more than a workspace holds ({})", limits::ENVIRONMENTS_MAX),
+            )
+            .into());
         }
         let workspace = access.view.workspace.id;
         let key = self.0.keys.for_new_environment(workspace, environment.id).await?;
-        let event = self.event(access, Verb::EnvironmentCreate, object, Outcome::Succeeded, Detail::default());
-        let change = self.change(access).bump().and(rows::insert_environment(workspace, &environment)).and(key).record(&event);
+        let event =
+            self.event(access, Verb::EnvironmentCreate, object, Outcome::Succeeded, Detail::default());
+        let change = self
+            .change(access)
+            .bump()
+            .and(rows::insert_environment(workspace, &environment))
+            .and(key)
+            .record(&event);
         self.0.store.write(change).await?;
         Ok(EnvironmentInfo { name: environment.name, protected, created_at: environment.created_at })
     }

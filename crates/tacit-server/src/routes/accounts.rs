@@ -1,7 +1,9 @@
 //! Service accounts, their tokens, and who one is.
 
 use axum::{Json as Out, extract::State, http::StatusCode};
-use tacit_api::{CreateServiceAccount, CreateToken, Membership, Page, Problem as ProblemOut, ServiceAccount, Token, WhoAmI};
+use tacit_api::{
+    CreateServiceAccount, CreateToken, Membership, Page, Problem as ProblemOut, ServiceAccount, Token, WhoAmI,
+};
 use tacit_model::{Problem, TokenId};
 
 use super::{Answer, named, new_name, role};
@@ -39,28 +41,44 @@ pub(crate) async fn who_am_i(State(app): State<App>, who: Bearer) -> Answer<Out<
 
 /// The machines' accounts of a workspace.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/service-accounts", tag = "accounts", params(("workspace" = String, Path)), responses((status = 200, body = Page<ServiceAccount>), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn list(State(app): State<App>, Member(caller): Member) -> Answer<Out<Page<ServiceAccount>>> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    Member(caller): Member,
+) -> Answer<Out<Page<ServiceAccount>>> {
     let found = app.vault.list_service_accounts(&caller).await?;
     Ok(Out(Page::whole(found.iter().map(out).collect())))
 }
 
 /// Makes a machine's account. Its role can have no right that you do not hold.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/service-accounts", tag = "accounts", params(("workspace" = String, Path)), request_body = CreateServiceAccount, responses((status = 201, body = ServiceAccount), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn create(State(app): State<App>, Member(caller): Member, Json(body): Json<CreateServiceAccount>) -> Answer<(StatusCode, Out<ServiceAccount>)> {
-    let made = app.vault.create_service_account(&caller, &new_name("name", &body.name)?, role(&body.role)?).await?;
+pub(crate) async fn create(
+    State(app): State<App>,
+    Member(caller): Member,
+    Json(body): Json<CreateServiceAccount>,
+) -> Answer<(StatusCode, Out<ServiceAccount>)> {
+    let made =
+        app.vault.create_service_account(&caller, &new_name("name", &body.name)?, role(&body.role)?).await?;
     Ok((StatusCode::CREATED, Out(out(&made))))
 }
 
 /// Deletes a machine's account and ends its tokens at once.
 #[utoipa::path(delete, path = "/v1/workspaces/{workspace}/service-accounts/{name}", tag = "accounts", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 204), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn delete(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<StatusCode> {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<StatusCode> {
     app.vault.delete_service_account(&caller, &named(&name, "service account")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The tokens of an account, without their texts.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/service-accounts/{name}/tokens", tag = "accounts", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 200, body = Page<Token>), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn list_tokens(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<Out<Page<Token>>> {
+pub(crate) async fn list_tokens(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<Out<Page<Token>>> {
     let found = app.vault.list_tokens(&caller, &named(&name, "service account")?).await?;
     let out = found.into_iter().map(|token| Token {
         id: token.id.to_string(),
@@ -73,7 +91,12 @@ pub(crate) async fn list_tokens(State(app): State<App>, Member(caller): Member, 
 
 /// Issues a token. Its text is in this answer and never again.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/service-accounts/{name}/tokens", tag = "accounts", params(("workspace" = String, Path), ("name" = String, Path)), request_body = CreateToken, responses((status = 201, body = Token), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn create_token(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>, Json(body): Json<CreateToken>) -> Answer<(StatusCode, Out<Token>)> {
+pub(crate) async fn create_token(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+    Json(body): Json<CreateToken>,
+) -> Answer<(StatusCode, Out<Token>)> {
     let expires_at = time::parse_opt("expires_at", body.expires_at.as_deref())?;
     let made = app.vault.create_token(&caller, &named(&name, "service account")?, expires_at).await?;
     let token = Token {
@@ -87,7 +110,11 @@ pub(crate) async fn create_token(State(app): State<App>, Member(caller): Member,
 
 /// Ends a token at once.
 #[utoipa::path(delete, path = "/v1/workspaces/{workspace}/service-accounts/{name}/tokens/{id}", tag = "accounts", params(("workspace" = String, Path), ("name" = String, Path), ("id" = String, Path)), responses((status = 204), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn revoke_token(State(app): State<App>, Member(caller): Member, Path((_workspace, name, id)): Path<(String, String, String)>) -> Answer<StatusCode> {
+pub(crate) async fn revoke_token(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name, id)): Path<(String, String, String)>,
+) -> Answer<StatusCode> {
     let id: TokenId = id.parse().map_err(|_| Problem::not_found("token"))?;
     app.vault.revoke_token(&caller, &named(&name, "service account")?, id).await?;
     Ok(StatusCode::NO_CONTENT)

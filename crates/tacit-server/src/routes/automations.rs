@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use tacit_api::{AutomationInfo, AutomationQuery, DryRunQuery, Page, PageQuery, Problem as ProblemOut, Published, Run, StartRun, WaitQuery};
+use tacit_api::{
+    AutomationInfo, AutomationQuery, DryRunQuery, Page, PageQuery, Problem as ProblemOut, Published, Run,
+    StartRun, WaitQuery,
+};
 use tacit_model::{Automation, Problem, limits};
 
 use super::{Answer, cursor, environment, environment_in, from_cursor, limit, named, runs};
@@ -22,7 +25,11 @@ use crate::{
 
 /// Automations by name.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/automations", tag = "automations", params(("workspace" = String, Path), PageQuery), responses((status = 200, body = Page<AutomationInfo>), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn list(State(app): State<App>, Member(caller): Member, Query(query): Query<PageQuery>) -> Answer<Out<Page<AutomationInfo>>> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    Member(caller): Member,
+    Query(query): Query<PageQuery>,
+) -> Answer<Out<Page<AutomationInfo>>> {
     let after = from_cursor(query.cursor.as_deref())?.unwrap_or_default();
     let (found, next) = app.vault.list_automations(&caller, &after, limit(query.limit)?).await?;
     let out = found.into_iter().map(|automation| AutomationInfo {
@@ -36,7 +43,13 @@ pub(crate) async fn list(State(app): State<App>, Member(caller): Member, Query(q
 
 /// A definition as it is published; in YAML if `Accept` asks for it.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/automations/{name}", tag = "automations", params(("workspace" = String, Path), ("name" = String, Path), AutomationQuery), responses((status = 200, body = Object), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn show(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>, Query(query): Query<AutomationQuery>, headers: HeaderMap) -> Answer<Response> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+    Query(query): Query<AutomationQuery>,
+    headers: HeaderMap,
+) -> Answer<Response> {
     let asked = query.environment.as_deref().map(environment).transpose()?;
     let definition = app.vault.show_automation(&caller, &named(&name, "automation")?, asked.as_ref()).await?;
     if is_yaml(&headers, header::ACCEPT) {
@@ -49,11 +62,19 @@ pub(crate) async fn show(State(app): State<App>, Member(caller): Member, Path((_
 
 /// Publishes a definition, JSON or YAML by content type, in the first environment that is not protected.
 #[utoipa::path(put, path = "/v1/workspaces/{workspace}/automations/{name}", tag = "automations", params(("workspace" = String, Path), ("name" = String, Path), DryRunQuery), request_body = Object, responses((status = 200, body = Published), (status = 201, body = Published), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn put(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>, Query(query): Query<DryRunQuery>, headers: HeaderMap, Body(body): Body) -> Answer<(StatusCode, Out<Published>)> {
+pub(crate) async fn put(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+    Query(query): Query<DryRunQuery>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Answer<(StatusCode, Out<Published>)> {
     let name = named(&name, "automation")?;
     let definition = parse(&body, is_yaml(&headers, header::CONTENT_TYPE), &name)?;
     let dry_run = query.dry_run.unwrap_or(false);
-    let published = app.vault.publish_automation(&caller, &definition, dry_run).await.map_err(ApiError::when_saved)?;
+    let published =
+        app.vault.publish_automation(&caller, &definition, dry_run).await.map_err(ApiError::when_saved)?;
     let status = if published.created && !dry_run { StatusCode::CREATED } else { StatusCode::OK };
     let out = Published {
         name: published.name.to_string(),
@@ -73,7 +94,10 @@ fn parse(body: &[u8], is_yaml: bool, name: &tacit_model::SecretName) -> Result<A
     let mut value: Value = if is_yaml {
         let text = std::str::from_utf8(body).map_err(|_| Problem::invalid("body", "is not UTF-8"))?;
         // The parser's message quotes the text around an error, which may be anything.
-        serde_saphyr::from_str(text).map_err(|_| Problem::invalid("body", "is not YAML that can be read").suggest("check the indentation and quote texts that hold `: ` or begin with `{`"))?
+        serde_saphyr::from_str(text).map_err(|_| {
+            Problem::invalid("body", "is not YAML that can be read")
+                .suggest("check the indentation and quote texts that hold `: ` or begin with `{`")
+        })?
     } else {
         serde_json::from_slice(body).map_err(|error| bad_json(&error))?
     };
@@ -90,26 +114,46 @@ fn parse(body: &[u8], is_yaml: bool, name: &tacit_model::SecretName) -> Result<A
 }
 
 fn is_yaml(headers: &HeaderMap, name: header::HeaderName) -> bool {
-    headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.to_ascii_lowercase().contains("yaml"))
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.to_ascii_lowercase().contains("yaml"))
 }
 
 /// Removes an automation everywhere.
 #[utoipa::path(delete, path = "/v1/workspaces/{workspace}/automations/{name}", tag = "automations", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 204), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn delete(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<StatusCode> {
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<StatusCode> {
     app.vault.delete_automation(&caller, &named(&name, "automation")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Starts a run; `?wait=SECS` waits for its end. A run that fails is still a run that was made.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/automations/{name}/runs", tag = "automations", params(("workspace" = String, Path), ("name" = String, Path), WaitQuery), request_body = StartRun, responses((status = 201, body = Run), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn run(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>, Query(query): Query<WaitQuery>, Json(body): Json<StartRun>) -> Answer<(StatusCode, Out<Run>)> {
+pub(crate) async fn run(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+    Query(query): Query<WaitQuery>,
+    Json(body): Json<StartRun>,
+) -> Answer<(StatusCode, Out<Run>)> {
     let environment = environment_in("environment", &body.environment)?;
     let wait = query.wait.unwrap_or(0);
     if wait > limits::RUN_SECS_MAX {
         return Err(Problem::invalid("wait", format!("must be at most {}", limits::RUN_SECS_MAX)).into());
     }
-    let running = app.runner.start(caller, &named(&name, "automation")?, &environment, body.input.unwrap_or(Value::Null)).await?;
+    let running = app
+        .runner
+        .start(caller, &named(&name, "automation")?, &environment, body.input.unwrap_or(Value::Null))
+        .await?;
     let begun = running.record.clone();
-    let record = if wait == 0 { begun } else { tokio::time::timeout(Duration::from_secs(wait), running.end()).await.unwrap_or(begun) };
+    let record = if wait == 0 {
+        begun
+    } else {
+        tokio::time::timeout(Duration::from_secs(wait), running.end()).await.unwrap_or(begun)
+    };
     Ok((StatusCode::CREATED, Out(runs::out(&record)?)))
 }

@@ -14,8 +14,15 @@ use crate::{
 
 /// Events, newest first.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/events", tag = "events", params(("workspace" = String, Path), EventQuery), responses((status = 200, body = Page<Event>), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn list(State(app): State<App>, Member(caller): Member, Query(query): Query<EventQuery>) -> Answer<Out<Page<Event>>> {
-    let before = from_cursor(query.cursor.as_deref())?.map(|seq| seq.parse::<i64>()).transpose().map_err(|_| Problem::invalid("cursor", "is not one that a list gave"))?;
+pub(crate) async fn list(
+    State(app): State<App>,
+    Member(caller): Member,
+    Query(query): Query<EventQuery>,
+) -> Answer<Out<Page<Event>>> {
+    let before = from_cursor(query.cursor.as_deref())?
+        .map(|seq| seq.parse::<i64>())
+        .transpose()
+        .map_err(|_| Problem::invalid("cursor", "is not one that a list gave"))?;
     let filter = EventFilter {
         since: time::parse_opt("since", query.since.as_deref())?,
         until: time::parse_opt("until", query.until.as_deref())?,
@@ -27,6 +34,12 @@ pub(crate) async fn list(State(app): State<App>, Member(caller): Member, Query(q
         limit: limit(query.limit)?,
     };
     let (found, next) = app.vault.list_events(&caller, &filter).await?;
-    let items = found.iter().map(|recorded| Event::from_recorded(recorded.seq, &recorded.event)).collect::<Result<Vec<_>, _>>();
-    Ok(Out(Page { items: items.map_err(Problem::internal)?, next_cursor: next.map(|seq| cursor(&seq.to_string())) }))
+    let items = found
+        .iter()
+        .map(|recorded| Event::from_recorded(recorded.seq, &recorded.event))
+        .collect::<Result<Vec<_>, _>>();
+    Ok(Out(Page {
+        items: items.map_err(Problem::internal)?,
+        next_cursor: next.map(|seq| cursor(&seq.to_string())),
+    }))
 }

@@ -27,7 +27,9 @@ pub(crate) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
 pub(crate) async fn metrics(State(app): State<App>, who: Bearer) -> Answer<Response> {
     app.vault.who_am_i(who.token, who.now).await?;
     let mut response = app.metrics.render().into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
     Ok(response)
 }
 

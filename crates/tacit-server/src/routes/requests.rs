@@ -16,17 +16,30 @@ use crate::{
 
 /// Sends one HTTP request with secrets in place. The upstream's status is data, not an error.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/requests", tag = "requests", params(("workspace" = String, Path)), request_body = SendRequest, responses((status = 200, body = SentResponse), (status = "4XX", body = ProblemOut), (status = "5XX", body = ProblemOut)))]
-pub(crate) async fn send(State(app): State<App>, Member(caller): Member, Json(body): Json<SendRequest>) -> Answer<Out<SentResponse>> {
+pub(crate) async fn send(
+    State(app): State<App>,
+    Member(caller): Member,
+    Json(body): Json<SendRequest>,
+) -> Answer<Out<SentResponse>> {
     let environment = environment_in("environment", &body.environment)?;
     let step = step(body)?;
     let template = match HttpTemplate::compile(&step, "") {
         Ok(template) => template,
-        Err(problem) => return Err(app.vault.refuse_request(&caller, &environment, &step.method, problem).await.into()),
+        Err(problem) => {
+            return Err(app.vault.refuse_request(&caller, &environment, &step.method, problem).await.into());
+        }
     };
     let variables = variables(&template)?;
     let mut data = Data::new(Value::Null, environment.as_str(), "");
     data.set_variables(app.vault.variables_for(&caller, &environment, &variables).await?);
-    let request = tacit_broker::SendRequest { caller: &caller, using: Using::Caller, environment: &environment, step: &step, template: &template, scope: &data };
+    let request = tacit_broker::SendRequest {
+        caller: &caller,
+        using: Using::Caller,
+        environment: &environment,
+        step: &step,
+        template: &template,
+        scope: &data,
+    };
     let answer = app.broker.send(request).await?;
     let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
     Ok(Out(SentResponse {
@@ -53,7 +66,13 @@ fn variables(template: &HttpTemplate) -> Result<Vec<String>, Problem> {
         match reference {
             Reference::Var(name) => names.push(name.clone()),
             Reference::Env => {}
-            other => return Err(Problem::invalid("url", format!("or another field references {other}, which only a run has")).suggest("write the data itself")),
+            other => {
+                return Err(Problem::invalid(
+                    "url",
+                    format!("or another field references {other}, which only a run has"),
+                )
+                .suggest("write the data itself"));
+            }
         }
     }
     Ok(names)

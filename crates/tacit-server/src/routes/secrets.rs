@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use axum::{Json as Out, extract::State, http::StatusCode};
-use tacit_api::{CreateSecret, DeleteQuery, Deleted, Destination, Page, Problem as ProblemOut, Secret, SecretQuery, SecretState, UpdateSecret, Usage, UsingAutomation, ValueState};
+use tacit_api::{
+    CreateSecret, DeleteQuery, Deleted, Destination, Page, Problem as ProblemOut, Secret, SecretQuery,
+    SecretState, UpdateSecret, Usage, UsingAutomation, ValueState,
+};
 use tacit_model::{Code, Fields, Issue, Problem, SecretType, Visibility};
 use tacit_vault::{NewSecret, SecretFilter, SecretOverview, SecretPatch};
 
@@ -22,7 +25,12 @@ pub(crate) fn out(overview: SecretOverview) -> Secret {
         (None, false) => SecretState::Active,
     };
     let value = |value: tacit_vault::ValueOverview| {
-        let state = ValueState { version: value.version, set_at: time::print(value.set_at), disabled: value.disabled, fields: value.shown };
+        let state = ValueState {
+            version: value.version,
+            set_at: time::print(value.set_at),
+            disabled: value.disabled,
+            fields: value.shown,
+        };
         (value.environment.to_string(), state)
     };
     Secret {
@@ -58,12 +66,20 @@ fn kind(text: &str) -> Result<SecretType, Problem> {
 
 /// Secrets by name. Values are never in it.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/secrets", tag = "secrets", params(("workspace" = String, Path), SecretQuery), responses((status = 200, body = Page<Secret>), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn list(State(app): State<App>, Member(caller): Member, Query(query): Query<SecretQuery>) -> Answer<Out<Page<Secret>>> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    Member(caller): Member,
+    Query(query): Query<SecretQuery>,
+) -> Answer<Out<Page<Secret>>> {
     let filter = SecretFilter {
         search: query.search,
         kind: query.kind.as_deref().map(kind).transpose()?,
         folder: query.folder,
-        environment: query.environment.as_deref().map(|name| environment_in("environment", name)).transpose()?,
+        environment: query
+            .environment
+            .as_deref()
+            .map(|name| environment_in("environment", name))
+            .transpose()?,
         state: query.state.map(|state| state.as_str().to_owned()),
         after: from_cursor(query.cursor.as_deref())?,
         limit: limit(query.limit)?,
@@ -74,7 +90,11 @@ pub(crate) async fn list(State(app): State<App>, Member(caller): Member, Query(q
 
 /// Makes a secret, with its first values.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/secrets", tag = "secrets", params(("workspace" = String, Path)), request_body = CreateSecret, responses((status = 201, body = Secret), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn create(State(app): State<App>, Member(caller): Member, Json(body): Json<CreateSecret>) -> Answer<(StatusCode, Out<Secret>)> {
+pub(crate) async fn create(
+    State(app): State<App>,
+    Member(caller): Member,
+    Json(body): Json<CreateSecret>,
+) -> Answer<(StatusCode, Out<Secret>)> {
     let new = parse(body)?;
     let made = app.vault.create_secret(&caller, &new).await?;
     Ok((StatusCode::CREATED, Out(out(made))))
@@ -84,14 +104,18 @@ fn parse(body: CreateSecret) -> Result<NewSecret, Problem> {
     let kind = kind(&body.kind)?;
     let mut values = Vec::with_capacity(body.values.len());
     for (environment, fields) in &body.values {
-        let fields = Fields::parse(kind, &fields.0)
-            .map_err(|(field, error)| Problem::invalid(format!("values.{environment}.{field}"), error.to_string()))?;
+        let fields = Fields::parse(kind, &fields.0).map_err(|(field, error)| {
+            Problem::invalid(format!("values.{environment}.{field}"), error.to_string())
+        })?;
         values.push((environment_in(&format!("values.{environment}"), environment)?, fields));
     }
     Ok(NewSecret {
         name: new_name("name", &body.name)?,
         kind,
-        visibility: body.visibility.parse::<Visibility>().map_err(|()| Problem::invalid("visibility", "must be restricted or masked"))?,
+        visibility: body
+            .visibility
+            .parse::<Visibility>()
+            .map_err(|()| Problem::invalid("visibility", "must be restricted or masked"))?,
         description: body.description.unwrap_or_default(),
         folder: folder(body.folder.as_deref().unwrap_or_default())?,
         destinations: destinations(&body.destinations)?,
@@ -103,17 +127,31 @@ fn parse(body: CreateSecret) -> Result<NewSecret, Problem> {
 
 /// What is known of a secret without its value.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/secrets/{name}", tag = "secrets", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 200, body = Secret), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn show(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<Out<Secret>> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<Out<Secret>> {
     Ok(Out(out(app.vault.describe_secret(&caller, &named(&name, "secret")?).await?)))
 }
 
 /// Changes description, folder, dates or destinations. Name, type and visibility never change.
 #[utoipa::path(patch, path = "/v1/workspaces/{workspace}/secrets/{name}", tag = "secrets", params(("workspace" = String, Path), ("name" = String, Path)), request_body = UpdateSecret, responses((status = 200, body = Secret), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn update(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>, Json(body): Json<UpdateSecret>) -> Answer<Out<Secret>> {
-    let immutable = [("name", body.name.is_some()), ("type", body.kind.is_some()), ("visibility", body.visibility.is_some())];
+pub(crate) async fn update(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+    Json(body): Json<UpdateSecret>,
+) -> Answer<Out<Secret>> {
+    let immutable = [
+        ("name", body.name.is_some()),
+        ("type", body.kind.is_some()),
+        ("visibility", body.visibility.is_some()),
+    ];
     if let Some((field, _)) = immutable.iter().find(|(_, given)| *given) {
-        let mut problem = Problem::new(Code::ImmutableField, format!("`{field}` is fixed when a secret is created"))
-            .suggest("make a new secret, let what depends on the old one use it, and delete the old one");
+        let mut problem =
+            Problem::new(Code::ImmutableField, format!("`{field}` is fixed when a secret is created"))
+                .suggest("make a new secret, let what depends on the old one use it, and delete the old one");
         problem.issues = vec![Issue::new(*field, "is fixed at creation")];
         return Err(problem.into());
     }
@@ -137,34 +175,62 @@ pub(crate) async fn update(State(app): State<App>, Member(caller): Member, Path(
 
 /// Deletes a secret; it can be restored within the workspace's window.
 #[utoipa::path(delete, path = "/v1/workspaces/{workspace}/secrets/{name}", tag = "secrets", params(("workspace" = String, Path), ("name" = String, Path), DeleteQuery), responses((status = 200, body = Deleted), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn delete(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>, Query(query): Query<DeleteQuery>) -> Answer<Out<Deleted>> {
-    let deletion = app.vault.delete_secret(&caller, &named(&name, "secret")?, query.force.unwrap_or(false)).await?;
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+    Query(query): Query<DeleteQuery>,
+) -> Answer<Out<Deleted>> {
+    let deletion =
+        app.vault.delete_secret(&caller, &named(&name, "secret")?, query.force.unwrap_or(false)).await?;
     Ok(Out(Deleted { restorable_until: deletion.restorable_until.map(time::print) }))
 }
 
 /// Takes a deleted secret back within its window.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/secrets/{name}/restore", tag = "secrets", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 200, body = Secret), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn restore(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<Out<Secret>> {
+pub(crate) async fn restore(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<Out<Secret>> {
     Ok(Out(out(app.vault.restore_secret(&caller, &named(&name, "secret")?).await?)))
 }
 
 /// What references a secret.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/secrets/{name}/usages", tag = "secrets", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 200, body = Usage), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn usages(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<Out<Usage>> {
-    let found: BTreeMap<_, _> = app.vault.secret_usages(&caller, &named(&name, "secret")?).await?.into_iter().collect();
-    Ok(Out(Usage { automations: found.into_iter().map(|(name, environment)| UsingAutomation { name, environment }).collect() }))
+pub(crate) async fn usages(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<Out<Usage>> {
+    let found: BTreeMap<_, _> =
+        app.vault.secret_usages(&caller, &named(&name, "secret")?).await?.into_iter().collect();
+    Ok(Out(Usage {
+        automations: found
+            .into_iter()
+            .map(|(name, environment)| UsingAutomation { name, environment })
+            .collect(),
+    }))
 }
 
 /// Switches a secret off, in every environment, at once.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/secrets/{name}/disable", tag = "secrets", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 204), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn disable(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<StatusCode> {
+pub(crate) async fn disable(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<StatusCode> {
     app.vault.set_disabled(&caller, &named(&name, "secret")?, None, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Switches a secret on again.
 #[utoipa::path(post, path = "/v1/workspaces/{workspace}/secrets/{name}/enable", tag = "secrets", params(("workspace" = String, Path), ("name" = String, Path)), responses((status = 204), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn enable(State(app): State<App>, Member(caller): Member, Path((_workspace, name)): Path<(String, String)>) -> Answer<StatusCode> {
+pub(crate) async fn enable(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+) -> Answer<StatusCode> {
     app.vault.set_disabled(&caller, &named(&name, "secret")?, None, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
