@@ -264,12 +264,10 @@ mod tests {
     fn data_stays_in_its_place() {
         let step =
             json!({"url": "https://x.test/a/{{input.p}}/b?q={{input.q}}", "query": {"r s": "{{input.q}}"}});
-        let rendered = url(step.clone(), json!({"input": {"p": "../x/?#@evil.test", "q": "1&k=2"}})).unwrap();
-        assert_eq!(
-            rendered,
-            "https://x.test/a/..%2Fx%2F%3F%23%40evil.test/b?q=1%26k%3D2&r%20s=1%26k%3D2"
-                .replace("..%2Fx", "..%2Fx")
-        );
+        let rendered = url(step.clone(), json!({"input": {"p": "x?#@evil.test", "q": "1&k=2"}})).unwrap();
+        assert_eq!(rendered, "https://x.test/a/x%3F%23%40evil.test/b?q=1%26k%3D2&r%20s=1%26k%3D2");
+        // Servers disagree about what an encoded slash is, so data with a slash is not sent as a segment.
+        assert!(url(step, json!({"input": {"p": "x/y", "q": ""}})).is_err());
     }
 
     /// A dot segment that data would form is refused, as every path that is not normal.

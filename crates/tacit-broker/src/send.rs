@@ -280,8 +280,8 @@ fn refused_hop(problem: Problem, target: &Target) -> Problem {
                 Code::RedirectRefused,
                 format!("the answer redirects to {target}, where this request may not go ({})", problem.code),
             );
-            refused.suggestion = problem.suggestion;
-            refused.destination = problem.destination;
+            refused.suggestion.clone_from(&problem.suggestion);
+            refused.destination.clone_from(&problem.destination);
             refused
         }
         _ => problem,

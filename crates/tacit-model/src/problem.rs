@@ -3,7 +3,10 @@
 //! One type for the vault, the broker and the runner, so that a refusal reads the same from the API, in a run's history
 //! and on the record. It knows nothing of HTTP; the server maps codes to statuses in one place.
 
-use std::fmt;
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 use crate::automation::Issue;
 
@@ -98,11 +101,15 @@ impl fmt::Debug for Code {
     }
 }
 
-/// A refusal or a failure, as the client is told.
+/// A refusal or a failure, as the client is told. One pointer, because it is in every result.
 ///
 /// The public parts never hold a value or an upstream's text. The cause is for the log alone.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+/// What a problem consists of.
+#[derive(Clone, Debug)]
+pub struct Parts {
     /// The stable code.
     pub code: Code,
     /// What happened, in a sentence.
@@ -110,7 +117,7 @@ pub struct Problem {
     /// What to do next, in a sentence.
     pub suggestion: Option<String>,
     /// The destination that would allow what was refused.
-    pub destination: Option<Box<crate::Destination>>,
+    pub destination: Option<crate::Destination>,
     /// Which fields break which rules.
     pub issues: Vec<Issue>,
     /// What depends on the thing.
@@ -118,10 +125,24 @@ pub struct Problem {
     cause: Option<String>,
 }
 
+impl Deref for Problem {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
 impl Problem {
     /// A problem.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             code,
             detail: detail.into(),
             suggestion: None,
@@ -129,7 +150,7 @@ impl Problem {
             issues: Vec::new(),
             dependents: Vec::new(),
             cause: None,
-        }
+        }))
     }
 
     /// Something that is not there, or not the caller's to know of: the same words for both.
@@ -148,7 +169,9 @@ impl Problem {
             [one] => format!("`{}` {}", one.field, one.message),
             many => format!("{} fields are not valid; `errors` lists them", many.len()),
         };
-        Self { issues, ..Self::new(Code::ValidationFailed, detail) }
+        let mut problem = Self::new(Code::ValidationFailed, detail);
+        problem.issues = issues;
+        problem
     }
 
     /// With what to do next.
@@ -160,20 +183,23 @@ impl Problem {
 
     /// A fault of ours: the cause goes to the log, the client gets a request id.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        Self {
-            cause: Some(cause.to_string()),
-            ..Self::new(
-                Code::Internal,
-                "something failed on our side; the server's log has the cause under this request's id",
-            )
-        }
+        Self::new(
+            Code::Internal,
+            "something failed on our side; the server's log has the cause under this request's id",
+        )
+        .because(cause)
     }
 
     /// The record cannot be written.
     pub fn audit_unavailable(cause: impl fmt::Display) -> Self {
-        let problem = Self::new(Code::AuditUnavailable, "the record cannot be written, so nothing was done");
-        Self { cause: Some(cause.to_string()), ..problem }
+        Self::new(Code::AuditUnavailable, "the record cannot be written, so nothing was done")
+            .because(cause)
             .suggest("free disk space where the data directory is, or repair the database, and try again")
+    }
+
+    fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
     }
 
     /// What the log should say and the client must not.

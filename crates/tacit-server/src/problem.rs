@@ -10,13 +10,13 @@ use tacit_model::{Code, Problem};
 /// A problem on its way out. The middleware puts the request's id in and writes the cause to the log.
 #[derive(Clone)]
 pub(crate) struct ApiError {
-    pub(crate) problem: Box<Problem>,
+    pub(crate) problem: Problem,
     status: StatusCode,
 }
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        Self { status: status(problem.code), problem: Box::new(problem) }
+        Self { status: status(problem.code), problem }
     }
 }
 
@@ -28,7 +28,7 @@ impl ApiError {
         } else {
             status(problem.code)
         };
-        Self { status, problem: Box::new(problem) }
+        Self { status, problem }
     }
 }
 

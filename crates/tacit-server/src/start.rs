@@ -82,7 +82,7 @@ impl StartError {
 impl From<Problem> for StartError {
     fn from(problem: Problem) -> Self {
         let what = problem.cause().map_or_else(|| problem.detail.clone(), str::to_owned);
-        Self::new(what, problem.suggestion.unwrap_or_else(|| "look at the message above".to_owned()))
+        Self::new(what, problem.suggestion.clone().unwrap_or_else(|| "look at the message above".to_owned()))
     }
 }
 

@@ -15,12 +15,12 @@ pub struct Statement {
 }
 
 impl Statement {
-    pub(crate) fn new(sql: &'static str, args: Vec<Val>) -> Self {
-        Self { sql, args, exactly_one: false }
+    pub(crate) fn new(sql: &'static str, args: impl Into<Vec<Val>>) -> Self {
+        Self { sql, args: args.into(), exactly_one: false }
     }
 
-    pub(crate) fn exactly_one(sql: &'static str, args: Vec<Val>) -> Self {
-        Self { sql, args, exactly_one: true }
+    pub(crate) fn exactly_one(sql: &'static str, args: impl Into<Vec<Val>>) -> Self {
+        Self { sql, args: args.into(), exactly_one: true }
     }
 }
 

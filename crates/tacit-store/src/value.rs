@@ -169,7 +169,7 @@ impl<T: FromVal> FromVal for Option<T> {
 /// `args![workspace, name]`: the values of a statement.
 macro_rules! args {
     ($($value:expr),* $(,)?) => {
-        vec![$($crate::value::Val::from($value)),*]
+        [$($crate::value::Val::from($value)),*]
     };
 }
 pub(crate) use args;

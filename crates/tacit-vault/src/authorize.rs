@@ -238,7 +238,7 @@ fn aimed(problem: Problem, snapshot: &Snapshot, purpose: &Purpose<'_>) -> Proble
         quoted(&snapshot.secret.name),
         purpose.target
     ));
-    problem.destination = Some(Box::new(destination));
+    problem.destination = Some(destination);
     problem
 }
 

@@ -21,13 +21,6 @@ use crate::{
 /// A proof whose intent is on the record. Made only by [`Vault::record_intent`].
 pub(crate) struct Recorded<V: Verb>(Authorized<V>);
 
-impl<V: Verb> Recorded<V> {
-    /// Whether the proof is for this environment.
-    pub(crate) fn is_for(&self, environment: EnvironmentId) -> bool {
-        self.0.environment() == environment
-    }
-}
-
 /// The verbs that end in a value. Resealing does not.
 pub(crate) trait Opens: Verb {}
 impl Opens for Reveal {}
@@ -54,13 +47,13 @@ impl Vault {
         Ok(proofs.into_iter().map(Recorded).collect())
     }
 
-    /// Proofs to know values only so that they can be taken out of the answer of an act that is on the record.
+    /// A proof to know a value only so that it can be taken out of the answer of an act that is on the record.
     pub(crate) fn covered_by<V: Opens>(
         &self,
         _act: &[Recorded<V>],
-        scans: Vec<Authorized<Scan>>,
-    ) -> Vec<Recorded<Scan>> {
-        scans.into_iter().map(Recorded).collect()
+        scan: Authorized<Scan>,
+    ) -> Recorded<Scan> {
+        Recorded(scan)
     }
 
     /// From ciphertext to a value.

@@ -86,12 +86,12 @@ impl Vault {
 /// A use case gave up, or must be decided again because the workspace changed under it.
 pub(crate) enum Stop {
     Stale,
-    Problem(Box<Problem>),
+    Problem(Problem),
 }
 
 impl From<Problem> for Stop {
     fn from(problem: Problem) -> Self {
-        Self::Problem(Box::new(problem))
+        Self::Problem(problem)
     }
 }
 
@@ -124,7 +124,7 @@ macro_rules! settle {
             let result: Result<_, $crate::Stop> = $body.await;
             match result {
                 Ok(done) => break Ok(done),
-                Err($crate::Stop::Problem(problem)) => break Err(*problem),
+                Err($crate::Stop::Problem(problem)) => break Err(problem),
                 Err($crate::Stop::Stale) => {
                     attempt += 1;
                     if attempt >= $crate::ATTEMPTS {

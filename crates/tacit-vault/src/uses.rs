@@ -76,8 +76,8 @@ pub struct PreparedUse {
     workspace: WorkspaceId,
     revision: i64,
     proofs: Vec<Authorized<Use>>,
-    used: Vec<(Arc<Snapshot>, Arc<Vec<Version>>, bool)>,
-    scans: Vec<(Authorized<Scan>, Arc<Snapshot>, Arc<Vec<Version>>, String)>,
+    used: Vec<Used>,
+    scans: Vec<Scanned>,
     intents: Vec<Event>,
     /// The strictest word of the destinations about the answer.
     pub response: ResponseRule,
@@ -85,6 +85,24 @@ pub struct PreparedUse {
     pub is_named: bool,
     /// What connections may be shared by: the same workspace, principal, secrets and policy.
     pub pool_key: [u8; 32],
+}
+
+/// A value that goes into the request.
+struct Used {
+    snapshot: Arc<Snapshot>,
+    versions: Arc<Vec<Version>>,
+    /// The version in force.
+    current: i64,
+    /// Whether a destination that allows it may send back what it gets.
+    echoes: bool,
+}
+
+/// Values that may come back in the answer: every kept version of a secret in one environment.
+struct Scanned {
+    proof: Authorized<Scan>,
+    snapshot: Arc<Snapshot>,
+    versions: Arc<Vec<Version>>,
+    marker: String,
 }
 
 /// A prepared use whose intent is durable.
@@ -209,7 +227,13 @@ impl Vault {
             prepared.response = prepared.response.max(permitted.response);
             let echoes = permitted.echoes;
             prepared.proofs.push(permitted.proof);
-            prepared.used.push((Arc::clone(&snapshot), versions, echoes));
+            let current = version.version;
+            prepared.used.push(Used {
+                snapshot: Arc::clone(&snapshot),
+                versions: Arc::clone(&versions),
+                current,
+                echoes,
+            });
             match prepared.intents.iter_mut().find(|other| other.object == intent.object) {
                 Some(other) => other.detail.places.extend(intent.detail.places),
                 None => prepared.intents.push(intent),
@@ -248,7 +272,7 @@ impl Vault {
         let candidates = prepared
             .used
             .iter()
-            .map(|(snapshot, ..)| snapshot)
+            .map(|used| &used.snapshot)
             .chain(bound.iter())
             .chain(&granted)
             .map(Arc::clone)
@@ -284,7 +308,7 @@ impl Vault {
         );
         event.environment = Some(environment.clone());
         match self.refuse_event(&access, event, problem).await {
-            Stop::Problem(problem) => *problem,
+            Stop::Problem(problem) => problem,
             Stop::Stale => busy(),
         }
     }
@@ -321,7 +345,7 @@ impl Vault {
         }
         let mut scans = Vec::new();
         for snapshot in &candidates {
-            let used_now = prepared.used.iter().any(|(used, ..)| used.secret.id == snapshot.secret.id);
+            let used_now = prepared.used.iter().any(|used| used.snapshot.secret.id == snapshot.secret.id);
             let may_name = used_now
                 || (matches!(request.using, Using::Caller) && access.principal.has(Right::SecretUse));
             let marker =
@@ -330,17 +354,17 @@ impl Vault {
                 let proof = authorize::scan(snapshot, value.environment, access.view.revision);
                 let versions =
                     self.sealed_versions(&access.view, snapshot.secret.id, value.environment).await?;
-                scans.push((proof, Arc::clone(snapshot), versions, marker.clone()));
+                scans.push(Scanned {
+                    proof,
+                    snapshot: Arc::clone(snapshot),
+                    versions,
+                    marker: marker.clone(),
+                });
             }
         }
-        let only_scanned = |snapshot: &Arc<Snapshot>| {
-            !prepared.used.iter().any(|(used, ..)| used.secret.id == snapshot.secret.id)
-        };
-        let mut others: Vec<SecretId> = scans
-            .iter()
-            .filter(|(_, snapshot, ..)| only_scanned(snapshot))
-            .map(|(_, s, ..)| s.secret.id)
-            .collect();
+        let is_used = |id: SecretId| prepared.used.iter().any(|used| used.snapshot.secret.id == id);
+        let mut others: Vec<SecretId> = scans.iter().map(|scan| scan.snapshot.secret.id).collect();
+        others.retain(|id| !is_used(*id));
         others.dedup();
         if let Some(intent) = prepared.intents.first_mut() {
             intent.detail.secrets = others;
@@ -417,7 +441,7 @@ impl Vault {
             let proofs = std::mem::take(&mut prepared.proofs);
             match self.record_intent(prepared.workspace, prepared.revision, proofs, &prepared.intents).await {
                 Ok(recorded) => return Ok(RecordedUse { prepared, recorded }),
-                Err(Stop::Problem(problem)) => return Err(*problem),
+                Err(Stop::Problem(problem)) => return Err(problem),
                 Err(Stop::Stale) => prepared = self.prepare_use(request).await?,
             }
         }
@@ -432,37 +456,20 @@ impl Vault {
         let RecordedUse { prepared, recorded } = used;
         let workspace = prepared.workspace;
         let mut values = Vec::with_capacity(recorded.len());
-        for (proof, (snapshot, versions, echoes)) in recorded.iter().zip(&prepared.used) {
-            let environment = snapshot.values.iter().find(|value| {
-                versions.iter().any(|v| v.version == value.current) && proof.is_for(value.environment)
-            });
-            let Some(current) = environment.map(|value| value.current) else {
-                return Err(Problem::internal("a value vanished"));
-            };
-            let Some(version) = versions.iter().find(|version| version.version == current) else {
+        for (proof, Used { snapshot, versions, current, echoes }) in recorded.iter().zip(&prepared.used) {
+            let Some(version) = versions.iter().find(|version| version.version == *current) else {
                 return Err(Problem::internal("a version vanished"));
             };
             let fields = self.open_fields(workspace, proof, snapshot, version).await?;
-            values.push(OpenedValue {
-                name: snapshot.secret.name.clone(),
-                kind: snapshot.secret.kind,
-                fields,
-                echoes: *echoes,
-            });
+            let (name, kind) = (snapshot.secret.name.clone(), snapshot.secret.kind);
+            values.push(OpenedValue { name, kind, fields, echoes: *echoes });
         }
         let mut scan = Vec::new();
-        let (proofs, rest): (Vec<_>, Vec<_>) = prepared
-            .scans
-            .into_iter()
-            .map(|(proof, snapshot, versions, marker)| (proof, (snapshot, versions, marker)))
-            .unzip();
-        for (proof, (snapshot, versions, marker)) in self.covered_by(&recorded, proofs).iter().zip(rest) {
+        for Scanned { proof, snapshot, versions, marker } in prepared.scans {
+            let proof = self.covered_by(&recorded, proof);
             for version in versions.iter() {
-                scan.push((
-                    marker.clone(),
-                    snapshot.secret.kind,
-                    self.open_fields(workspace, proof, &snapshot, version).await?,
-                ));
+                let fields = self.open_fields(workspace, &proof, &snapshot, version).await?;
+                scan.push((marker.clone(), snapshot.secret.kind, fields));
             }
         }
         Ok(Opened { values, scan, intents: Intents { workspace, events: prepared.intents } })
@@ -585,8 +592,8 @@ fn pool_key(access: &Access, actor: &Actor, prepared: &PreparedUse) -> [u8; 32] 
     bytes.extend_from_slice(&access.view.revision.to_be_bytes());
     bytes.extend_from_slice(&actor.id);
     bytes.extend_from_slice(&access.principal.actor.id);
-    for (snapshot, ..) in &prepared.used {
-        bytes.extend_from_slice(snapshot.secret.id.as_bytes());
+    for used in &prepared.used {
+        bytes.extend_from_slice(used.snapshot.secret.id.as_bytes());
     }
     tacit_crypto::sha256(&bytes)
 }
