@@ -110,6 +110,10 @@ pub struct Filter {
     pub folder: Option<String>,
     /// Only with a value in this environment.
     pub environment: Option<EnvironmentId>,
+    /// Only switched off, or only not.
+    pub disabled: Option<bool>,
+    /// Deleted ones instead of the others.
+    pub deleted: bool,
     /// Only after this name key.
     pub after: Option<String>,
     /// Rows at most.
@@ -141,19 +145,20 @@ impl Store {
         self.row(SQL, &args![workspace, id]).await?.map(secret).transpose()
     }
 
-    /// Secrets by name, deleted ones left out.
+    /// Secrets by name.
     ///
     /// # Errors
     /// The database cannot be read.
     pub async fn secrets(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
              deleted_at, created_at, created_by, updated_at FROM secrets s
-             WHERE workspace = ?1 AND deleted_at IS NULL AND name_key > ?2
+             WHERE workspace = ?1 AND (deleted_at IS NOT NULL) = ?9 AND name_key > ?2
                AND (?3 IS NULL OR kind = ?3)
                AND (?4 IS NULL OR folder = ?4 OR substr(folder, 1, length(?4) + 1) = ?4 || '/')
                AND (?5 IS NULL OR EXISTS (SELECT 1 FROM secret_values v WHERE v.workspace = ?1 AND v.secret = s.id AND v.environment = ?5))
                AND (?6 IS NULL OR instr(name_key, ?6) > 0 OR instr(lower(description), ?6) > 0 OR instr(lower(folder), ?6) > 0)
-             ORDER BY name_key LIMIT ?7";
+               AND (?7 IS NULL OR disabled = ?7)
+             ORDER BY name_key LIMIT ?8";
         let args = args![
             workspace,
             filter.after.clone().unwrap_or_default(),
@@ -161,7 +166,9 @@ impl Store {
             filter.folder.as_deref(),
             filter.environment,
             filter.search.as_ref().map(|text| text.to_lowercase()),
+            filter.disabled,
             filter.limit as i64,
+            filter.deleted,
         ];
         self.rows(SQL, &args).await?.into_iter().map(secret).collect()
     }

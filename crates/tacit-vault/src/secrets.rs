@@ -92,8 +92,10 @@ pub struct SecretFilter {
     pub folder: Option<String>,
     /// An environment in which there must be a value.
     pub environment: Option<EnvironmentName>,
-    /// `active` or `disabled`.
-    pub state: Option<String>,
+    /// Only those that are switched off, or only those that are not.
+    pub disabled: Option<bool>,
+    /// Those that were deleted and can be restored, instead of the others.
+    pub deleted: bool,
     /// The name key after which to begin.
     pub after: Option<String>,
     /// Rows at most.
@@ -235,6 +237,8 @@ impl Vault {
             kind: filter.kind,
             folder: filter.folder.clone(),
             environment,
+            disabled: filter.disabled,
+            deleted: filter.deleted,
             after: filter.after.clone(),
             limit: filter.limit,
         };
@@ -243,9 +247,6 @@ impl Vault {
             if found.len() == filter.limit { found.last().map(|secret| secret.name.key()) } else { None };
         let mut overviews = Vec::with_capacity(found.len());
         for secret in found {
-            if filter.state.as_deref().is_some_and(|state| (state == "disabled") != secret.disabled) {
-                continue;
-            }
             overviews.push(self.overview_of(access, secret, Vec::new()).await?);
         }
         Ok((overviews, next))

@@ -1,4 +1,5 @@
 //! The client against a server made of one thread and prepared answers.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -1,7 +1,5 @@
 //! Secrets, without their values.
 
-use std::collections::BTreeMap;
-
 use axum::{Json as Out, extract::State, http::StatusCode};
 use tacit_api::{
     CreateSecret, DeleteQuery, Deleted, Destination, Page, Problem as ProblemOut, Secret, SecretQuery,
@@ -80,7 +78,12 @@ pub(crate) async fn list(
             .as_deref()
             .map(|name| environment_in("environment", name))
             .transpose()?,
-        state: query.state.map(|state| state.as_str().to_owned()),
+        disabled: match query.state {
+            Some(SecretState::Active) => Some(false),
+            Some(SecretState::Disabled) => Some(true),
+            Some(SecretState::Deleted) | None => None,
+        },
+        deleted: query.state == Some(SecretState::Deleted),
         after: from_cursor(query.cursor.as_deref())?,
         limit: limit(query.limit)?,
     };
@@ -203,14 +206,9 @@ pub(crate) async fn usages(
     Member(caller): Member,
     Path((_workspace, name)): Path<(String, String)>,
 ) -> Answer<Out<Usage>> {
-    let found: BTreeMap<_, _> =
-        app.vault.secret_usages(&caller, &named(&name, "secret")?).await?.into_iter().collect();
-    Ok(Out(Usage {
-        automations: found
-            .into_iter()
-            .map(|(name, environment)| UsingAutomation { name, environment })
-            .collect(),
-    }))
+    let found = app.vault.secret_usages(&caller, &named(&name, "secret")?).await?;
+    let automations = found.into_iter().map(|(name, environment)| UsingAutomation { name, environment });
+    Ok(Out(Usage { automations: automations.collect() }))
 }
 
 /// Switches a secret off, in every environment, at once.
@@ -233,4 +231,30 @@ pub(crate) async fn enable(
 ) -> Answer<StatusCode> {
     app.vault.set_disabled(&caller, &named(&name, "secret")?, None, false).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use tacit_model::SecretType;
+
+    /// The outside's table of types is the inside's.
+    #[test]
+    fn kinds_are_the_types() {
+        let outside: Vec<_> = tacit_api::KINDS
+            .iter()
+            .map(|kind| {
+                (kind.name, kind.fields.iter().map(|field| (field.name, field.hidden)).collect::<Vec<_>>())
+            })
+            .collect();
+        let inside: Vec<_> = SecretType::ALL
+            .iter()
+            .map(|kind| {
+                (
+                    kind.as_str(),
+                    kind.fields().iter().map(|field| (field.name, field.secret)).collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        assert_eq!(outside, inside);
+    }
 }
