@@ -43,9 +43,22 @@ install_httpbin() {
   "$CACHE/httpbin/bin/pip" install --quiet --disable-pip-version-check 'httpbin==0.10.4'
 }
 
-# start_httpbin PORT: in the background; its process id is HTTPBIN_PID.
+# start_httpbin PORT [LOG]: in the background; its process id is HTTPBIN_PID. With LOG, the service writes down which
+# credentials it got, as any service could.
 start_httpbin() {
-  "$HTTPBIN" -m httpbin.core --host 127.0.0.1 --port "$1" >"$CACHE/httpbin.log" 2>&1 &
+  HTTPBIN_SEEN="${2:-}" "$HTTPBIN" - "$1" >"$CACHE/httpbin.log" 2>&1 <<'PYTHON' &
+import os, sys
+from flask import request
+from httpbin import app
+
+@app.before_request
+def write_down():
+    if os.environ["HTTPBIN_SEEN"]:
+        with open(os.environ["HTTPBIN_SEEN"], "a") as log:
+            print(request.method, request.path, request.headers.get("Authorization", "-"), file=log)
+
+app.run(host="127.0.0.1", port=int(sys.argv[1]), threaded=True)
+PYTHON
   HTTPBIN_PID=$!
   for _ in $(seq 100); do
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return

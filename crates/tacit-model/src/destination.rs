@@ -74,6 +74,11 @@ impl HostPattern {
         }
     }
 
+    /// Whether this is a loopback address: what goes there does not leave the machine.
+    pub fn is_loopback(&self) -> bool {
+        matches!(self, Self::Exact(Host::Ip(ip)) if ip.is_loopback())
+    }
+
     fn covers(&self, other: &Self) -> bool {
         match other {
             Self::Exact(host) => self.matches(host),

@@ -545,7 +545,7 @@ fn destination_warnings(destinations: &Destinations) -> Vec<String> {
                 warnings.push(format!("{host} {why}"));
             }
         }
-        if destination.scheme == tacit_model::Scheme::Http {
+        if destination.scheme == tacit_model::Scheme::Http && !destination.host.is_loopback() {
             warnings
                 .push(format!("{host} is spoken to without TLS: whoever is on the way can read the value"));
         }
