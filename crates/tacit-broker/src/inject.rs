@@ -7,7 +7,7 @@ use serde_json::Value;
 use tacit_model::{Code, Fields, Problem, SecretType};
 use tacit_redact::{ScanSet, strength};
 use tacit_template::{Path, Segment};
-use tacit_vault::{HttpTemplate, Opened, OpenedValue, Slot};
+use tacit_vault::{HttpTemplate, Opened, OpenedValue, ScannedValue, Slot};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -41,6 +41,9 @@ pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) ->
             .any(|(text, value)| value.echoes && !strength(text.as_bytes()).is_scrubbable()),
         rendered: Vec::new(),
     };
+    for (text, value) in texts.iter().zip(&opened.values) {
+        injected.rendered.extend(forms_on_the_way(text).map(|form| (marker(value), form)));
+    }
     let mut headers = HeaderMap::new();
     for (name, fragments) in &draft.headers {
         let has_secret = fragments.iter().any(|fragment| matches!(fragment, Fragment::Secret(_)));
@@ -68,12 +71,14 @@ pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) ->
     Ok(injected)
 }
 
-/// The index over everything that must not come back.
-pub(crate) fn scan_set(opened: &Opened, rendered: &[(String, Zeroizing<String>)]) -> ScanSet {
+/// The index over everything that must not come back, and whether something that may come back is too short for it.
+pub(crate) fn scan_set(opened: &Opened, rendered: &[(String, Zeroizing<String>)]) -> (ScanSet, bool) {
     let mut builder = ScanSet::builder();
-    for (marker, kind, fields) in &opened.scan {
+    let mut unscrubbable = false;
+    for ScannedValue { marker, kind, fields, was_sent } in &opened.scan {
         for (_, text) in fields.hidden(*kind) {
-            builder.add(marker, text.as_bytes());
+            let strength = builder.add(marker, text.as_bytes());
+            unscrubbable |= *was_sent && *kind != SecretType::Json && !strength.is_scrubbable();
         }
         if *kind == SecretType::BasicAuth {
             builder.add_rendered(marker, basic_pair(fields).as_bytes());
@@ -82,7 +87,23 @@ pub(crate) fn scan_set(opened: &Opened, rendered: &[(String, Zeroizing<String>)]
     for (marker, text) in rendered {
         builder.add_rendered(marker, text.as_bytes());
     }
-    builder.build()
+    (builder.build(), unscrubbable)
+}
+
+fn marker(value: &OpenedValue) -> String {
+    format!("[sealed:{}]", value.name)
+}
+
+/// What a text becomes in a URL, a form or JSON. A service that transforms what it got (hexadecimal, base64, reversed)
+/// transforms these and not the text itself, so they are looked for as values of their own. The text is among them
+/// because it may be a part of the secret, such as a field of its JSON, at any place in it.
+fn forms_on_the_way(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
+    let percent = Zeroizing::new(percent_encode(text.as_bytes()));
+    let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
+    let escaped = Zeroizing::new(quoted.trim_matches('"').to_owned());
+    let mut forms = vec![Zeroizing::new(text.to_owned())];
+    forms.extend([percent, escaped].into_iter().filter(|form| **form != *text));
+    forms.into_iter()
 }
 
 fn method(method: &str) -> Result<http::Method, Problem> {
@@ -176,7 +197,7 @@ fn handwritten_basic(
     let is_basic =
         name.eq_ignore_ascii_case("authorization") && scheme.trim_end().eq_ignore_ascii_case("basic");
     (is_basic && whole && value.kind == SecretType::BasicAuth)
-        .then(|| (format!("[sealed:{}]", value.name), basic_pair(&value.fields)))
+        .then(|| (marker(value), basic_pair(&value.fields)))
 }
 
 /// What a step's `auth` becomes: the type decides.
@@ -193,7 +214,7 @@ fn authorization(
         SecretType::ApiKey => (field("header").to_owned(), Zeroizing::new(field("key").to_owned())),
         SecretType::BasicAuth => {
             let pair = basic_pair(&value.fields);
-            rendered.push((format!("[sealed:{}]", value.name), pair.clone()));
+            rendered.push((marker(value), pair.clone()));
             ("authorization".to_owned(), Zeroizing::new(format!("Basic {}", *pair)))
         }
         SecretType::Json => {

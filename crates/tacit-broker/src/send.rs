@@ -4,9 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tacit_model::{Code, EnvironmentName, HttpStep, Place, Problem, RequestPath, Target, Timestamp, limits};
 use tacit_template::Scope;
-use tacit_vault::{
-    Caller, HttpTemplate, Intents, Outcome, RecordedUse, SecretSlot, UseRequest, Using, Vault,
-};
+use tacit_vault::{Caller, HttpTemplate, Opened, Outcome, SecretSlot, UseRequest, Using, Vault};
 
 use crate::{
     Answer,
@@ -61,12 +59,27 @@ impl Broker {
         let mut hops_left = request.step.redirects;
         let mut is_first = true;
         loop {
-            let hop = self.hop(&request, &template, &draft, deadline, hops_left > 0).await;
-            let hop = if is_first { hop } else { hop.map_err(|problem| refused_hop(problem, &draft.target)) };
+            let slots = slots(&template);
+            let target = draft.target.clone();
+            let (method, path) = (draft.method.clone(), draft.path.clone());
+            let use_request = UseRequest {
+                caller: request.caller,
+                using: request.using,
+                environment: request.environment,
+                target: &target,
+                method: &method,
+                path: path.path(),
+                slots: &slots,
+                foreign_credential: template.foreign_credential,
+            };
+            let hop = self.hop(&use_request, &template, &draft, deadline, hops_left > 0).await;
+            let hop = if is_first { hop } else { hop.map_err(|problem| refused_hop(problem, &target)) };
             match hop? {
                 Hop::Answered(scrubbed) => return Ok(Answer::new(scrubbed, request.step.fields.as_deref())),
                 Hop::Redirected { status, location } => {
-                    follow(&mut template, &mut draft, status, &location)?;
+                    if let Err(problem) = follow(&mut template, &mut draft, status, &location) {
+                        return Err(self.vault.refuse_use(&use_request, problem).await);
+                    }
                     hops_left -= 1;
                     is_first = false;
                 }
@@ -76,123 +89,116 @@ impl Broker {
 
     async fn hop(
         &self,
-        request: &SendRequest<'_>,
+        use_request: &UseRequest<'_>,
         template: &HttpTemplate,
         draft: &Draft,
         deadline: Instant,
         may_follow: bool,
     ) -> Result<Hop, Problem> {
         let started = Instant::now();
-        let slots: Vec<SecretSlot> = template
-            .slots
-            .iter()
-            .map(|slot| SecretSlot { name: slot.name.clone(), place: slot.place.clone() })
-            .collect();
-        let use_request = UseRequest {
-            caller: request.caller,
-            using: request.using,
-            environment: request.environment,
-            target: &draft.target,
-            method: &draft.method,
-            path: draft.path.path(),
-            slots: &slots,
-            foreign_credential: template.foreign_credential,
-        };
-        let prepared = self.vault.prepare_use(&use_request).await?;
+        let prepared = self.vault.prepare_use(use_request).await?;
         let naming = if prepared.is_named { Naming::Named } else { Naming::NotNamed };
         let pool_key = PoolKey(prepared.pool_key);
         // The flush of the intent and the way to the upstream do not need each other; both must be done before a value
         // is opened.
         let (recorded, connected) = tokio::join!(
-            self.vault.record_use(prepared, &use_request),
+            self.vault.record_use(prepared, use_request),
             self.wire.connect(pool_key, &draft.target, naming, remaining(deadline)),
         );
         let recorded = recorded?;
-        let connection = match connected {
-            Ok(connection) => connection,
-            Err(error) => {
-                let problem = wire_problem(&error, &draft.target);
-                let outcome = Outcome {
-                    code: Some(problem.code),
-                    duration_us: Some(micros(started)),
-                    ..Outcome::default()
+        let mut outcome = Outcome::default();
+        let rule = recorded.response();
+        let (intents, hop) = match connected {
+            Ok(connection) => {
+                outcome.address = Some(connection.address().ip());
+                let (intents, opened) = self.vault.open_use(recorded).await;
+                let hop = match opened {
+                    Ok(opened) => {
+                        exchange(
+                            template,
+                            draft,
+                            &opened,
+                            rule,
+                            connection,
+                            deadline,
+                            may_follow,
+                            &mut outcome,
+                        )
+                        .await
+                    }
+                    Err(problem) => Err(problem),
                 };
-                self.vault.abandon_use(recorded, &outcome, now());
-                return Err(problem);
+                (intents, hop)
             }
+            Err(error) => (recorded.into_intents(), Err(wire_problem(&error, &draft.target))),
         };
-        let mut outcome = Outcome { address: Some(connection.address().ip()), ..Outcome::default() };
-        let (intents, hop) =
-            self.exchange(recorded, template, draft, connection, deadline, may_follow, &mut outcome).await?;
         outcome.duration_us = Some(micros(started));
         outcome.code = hop.as_ref().err().map(|problem| problem.code);
         self.vault.finish_use(&intents, &outcome, now());
         hop
     }
+}
 
-    /// Opens, sends and reads. The outer error means that no value was opened.
-    #[expect(clippy::too_many_arguments, reason = "one call site; the parts belong to one request")]
-    async fn exchange(
-        &self,
-        recorded: RecordedUse,
-        template: &HttpTemplate,
-        draft: &Draft,
-        connection: Connection,
-        deadline: Instant,
-        may_follow: bool,
-        outcome: &mut Outcome,
-    ) -> Result<(Intents, Result<Hop, Problem>), Problem> {
-        let mut rule = recorded.response();
-        let opened = self.vault.open_use(recorded).await?;
-        let injected = match inject(template, draft, &opened) {
-            Ok(injected) => injected,
-            Err(problem) => return Ok((opened.intents, Err(problem))),
-        };
-        if injected.unscrubbable {
-            rule = rule.max(ResponseRule::StatusOnly);
-        }
-        // The index is built while the upstream works on its answer.
-        let rendered = injected.rendered;
-        let (received, scan) = tokio::join!(connection.send(injected.request, remaining(deadline)), async {
-            scan_set(&opened, &rendered)
+/// Injects, sends and reads.
+#[expect(clippy::too_many_arguments, reason = "one call site; the parts belong to one request")]
+async fn exchange(
+    template: &HttpTemplate,
+    draft: &Draft,
+    opened: &Opened,
+    mut rule: ResponseRule,
+    connection: Connection,
+    deadline: Instant,
+    may_follow: bool,
+    outcome: &mut Outcome,
+) -> Result<Hop, Problem> {
+    let injected = inject(template, draft, opened)?;
+    let refused = |why: &str| Err(redirect_refused(&draft.target, why));
+    // The index is built while the upstream works on its answer.
+    let rendered = injected.rendered;
+    let (received, (scan, unscrubbable)) =
+        tokio::join!(connection.send(injected.request, remaining(deadline)), async {
+            scan_set(opened, &rendered)
         });
-        drop(rendered);
-        let intents = opened.intents;
-        let received = match received {
-            Ok(received) => received,
-            Err(error) => return Ok((intents, Err(wire_problem(&error, &draft.target)))),
-        };
-        outcome.status = Some(received.status());
-        outcome.address = Some(received.address().ip());
-        if may_follow
-            && matches!(received.status(), 301 | 302 | 303 | 307 | 308)
-            && let Some(location) = received.redirect_location()
-        {
-            // A location that holds a value, in whatever form, would carry it to wherever it points.
-            let (_, findings) = tacit_redact::scrub_text(&scan, &location);
-            if findings.total() > 0 {
-                outcome.findings = Some(findings.total());
-                return Ok((
-                    intents,
-                    Err(redirect_refused(&draft.target, "to an address that holds the secret's value")),
-                ));
-            }
-            return Ok((intents, Ok(Hop::Redirected { status: received.status(), location })));
+    drop(rendered);
+    let unscrubbable = unscrubbable || injected.unscrubbable;
+    let received = received.map_err(|error| wire_problem(&error, &draft.target))?;
+    outcome.status = Some(received.status());
+    outcome.address = Some(received.address().ip());
+    if may_follow
+        && matches!(received.status(), 301 | 302 | 303 | 307 | 308)
+        && let Some(location) = received.redirect_location()
+    {
+        // A value too short to be recognised could be anywhere in the new address.
+        if unscrubbable {
+            return refused("a request whose secret is too short to be recognised in the new address");
         }
-        let limits = ReadLimits {
-            body_bytes_max: limits::RESPONSE_BODY_BYTES_MAX as u64,
-            timeout: remaining(deadline),
-        };
-        match received.read(&scan, rule, limits).await {
-            Ok(scrubbed) => {
-                outcome.body_bytes = Some(scrubbed.body.len() as u64);
-                outcome.findings = Some(scrubbed.findings.total());
-                metrics::counter!("tacit_broker_findings_total").increment(scrubbed.findings.total());
-                Ok((intents, Ok(Hop::Answered(scrubbed))))
-            }
-            Err(error) => Ok((intents, Err(wire_problem(&error, &draft.target)))),
+        // A location that holds a value, in whatever form, would carry it to wherever it points.
+        let (_, findings) = tacit_redact::scrub_text(&scan, &location);
+        if findings.total() > 0 {
+            outcome.findings = Some(findings.total());
+            return refused("to an address that holds the secret's value");
         }
+        return Ok(Hop::Redirected { status: received.status(), location });
     }
+    if unscrubbable {
+        rule = rule.max(ResponseRule::StatusOnly);
+    }
+    let limits =
+        ReadLimits { body_bytes_max: limits::RESPONSE_BODY_BYTES_MAX as u64, timeout: remaining(deadline) };
+    let scrubbed =
+        received.read(&scan, rule, limits).await.map_err(|error| wire_problem(&error, &draft.target))?;
+    outcome.body_bytes = Some(scrubbed.body.len() as u64);
+    outcome.findings = Some(scrubbed.findings.total());
+    metrics::counter!("tacit_broker_findings_total").increment(scrubbed.findings.total());
+    Ok(Hop::Answered(scrubbed))
+}
+
+fn slots(template: &HttpTemplate) -> Vec<SecretSlot> {
+    template
+        .slots
+        .iter()
+        .map(|slot| SecretSlot { name: slot.name.clone(), place: slot.place.clone() })
+        .collect()
 }
 
 fn redirect_refused(target: &Target, why: &str) -> Problem {

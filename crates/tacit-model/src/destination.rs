@@ -303,12 +303,8 @@ impl Destination {
         if port == 0 {
             return wrong("port", "must be from 1 to 65535");
         }
-        if let Some(bad) = written.methods.iter().find(|method| !crate::target::is_sendable_method(method)) {
-            let shown: String = bad.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
-            return wrong(
-                "methods",
-                format!("{shown} is not a method that may be sent; write for example [\"GET\", \"POST\"]"),
-            );
+        if !written.methods.iter().all(|method| crate::target::is_sendable_method(method)) {
+            return wrong("methods", "must be methods in capitals that may be sent, such as [\"GET\", \"POST\"]");
         }
         if written.places.is_empty() {
             return wrong("places", "must name at least one place, such as auth");

@@ -9,7 +9,7 @@ use tacit_crypto::token::{self, TokenHash, TokenKind};
 use tacit_model::{Code, Problem, Timestamp, WorkspaceName};
 use tacit_vault::Caller;
 
-use crate::{observe::RequestId, problem::ApiError, time};
+use crate::{app::App, observe::RequestId, problem::ApiError, time};
 
 /// Somebody who presented a token that may exist: for routes outside workspaces.
 #[derive(Clone)]
@@ -50,13 +50,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
     }
 }
 
-/// Somebody in the workspace that the path names. Whether they belong there is the vault's to say.
+/// Somebody who belongs to the workspace that the path names: known before the body is read. What they may do there is
+/// the use case's to say.
 pub(crate) struct Member(pub(crate) Caller);
 
-impl<S: Send + Sync> FromRequestParts<S> for Member {
+impl FromRequestParts<App> for Member {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
         let token = bearer(parts)?;
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| not_found())?;
         let workspace = params
@@ -64,7 +65,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Member {
             .find(|(name, _)| *name == "workspace")
             .and_then(|(_, value)| value.parse::<WorkspaceName>().ok());
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0).unwrap_or_default();
-        Ok(Self(Caller { workspace: workspace.ok_or_else(not_found)?, token, now: time::now(), request_id }))
+        let caller =
+            Caller { workspace: workspace.ok_or_else(not_found)?, token, now: time::now(), request_id };
+        state.vault.check_member(&caller).await?;
+        Ok(Self(caller))
     }
 }
 

@@ -26,7 +26,7 @@ impl RequestId {
 pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let id = RequestId(tacit_crypto::random_bytes());
     request.extensions_mut().insert(id);
-    let method = request.method().clone();
+    let method = known_method(request.method());
     // The template, never the path: a path holds names, a metric's label must not.
     let route = request
         .extensions()
@@ -51,10 +51,23 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
-    metrics::counter!("tacit_http_requests_total", "method" => method.to_string(), "route" => route.clone(), "status" => status.to_string()).increment(1);
+    metrics::counter!("tacit_http_requests_total", "method" => method, "route" => route.clone(), "status" => status.to_string()).increment(1);
     metrics::histogram!("tacit_http_request_seconds", "route" => route.clone()).record(elapsed.as_secs_f64());
-    tracing::debug!(request_id = id.text(), %method, route, status, micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX), "request");
+    tracing::debug!(
+        request_id = id.text(),
+        method,
+        route,
+        status,
+        micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        "request"
+    );
     response
+}
+
+/// A label has few values: what a client makes up is not one.
+fn known_method(method: &axum::http::Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// What a panic in a handler becomes: a 500 without its message, which may hold anything.

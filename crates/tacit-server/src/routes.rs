@@ -51,11 +51,26 @@ fn destinations(written: &[tacit_api::Destination]) -> Result<Destinations, Prob
     let mut parsed = Vec::with_capacity(written.len());
     for (at, destination) in written.iter().enumerate() {
         let value = serde_json::to_value(destination).map_err(Problem::internal)?;
-        let destination = serde_json::from_value(value)
-            .map_err(|error| Problem::invalid(format!("destinations[{at}]"), error.to_string()))?;
+        let destination =
+            serde_json::from_value(value).map_err(|error| bad_destination(at, &error.to_string()))?;
         parsed.push(destination);
     }
     Ok(Destinations(parsed))
+}
+
+/// What is wrong with a destination: our own words about a field, never the parser's, which repeat what was written.
+fn bad_destination(at: usize, message: &str) -> Problem {
+    let ours = message
+        .split_once(": ")
+        .filter(|(field, _)| ["host", "port", "methods", "paths", "places"].contains(field));
+    match ours {
+        Some((field, what)) => Problem::invalid(format!("destinations[{at}].{field}"), what),
+        None => Problem::invalid(
+            format!("destinations[{at}]"),
+            "does not have the shape of a destination: `host`, and if wanted `scheme`, `port`, `methods`, `paths`, `places`, \
+             `environments`, `exclusive`, `response` (scrub, block or status_only) and `echoes`",
+        ),
+    }
 }
 
 fn limit(asked: Option<u32>) -> Result<usize, Problem> {

@@ -100,6 +100,9 @@ pub struct VerifiedRecord {
 /// Seconds between two looks for what is past its window.
 const PURGE_EVERY_SECS: u64 = 3600;
 
+/// Seconds that runs may go on after the signal to stop, when no request waits for them any more.
+const RUN_DRAIN_SECS_MAX: u64 = 30;
+
 /// Sets up a data directory that has no instance yet.
 ///
 /// # Errors
@@ -168,7 +171,9 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
     announce(&listener.url(), owner.as_ref());
     listener.serve(router::router(app), stop_signal()).await;
     purging.abort();
-    runner.idle().await;
+    if tokio::time::timeout(Duration::from_secs(RUN_DRAIN_SECS_MAX), runner.idle()).await.is_err() {
+        tracing::warn!("some runs were still going; the next start marks them interrupted");
+    }
     vault.store().close();
     Ok(())
 }

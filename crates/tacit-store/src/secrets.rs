@@ -182,7 +182,8 @@ impl Store {
         self.row(SQL, &args![workspace]).await?.map_or(Ok(0), |mut row| row.take())
     }
 
-    /// The secrets bound to a host, deleted ones left out, at most `limit`.
+    /// The secrets bound to a host or ever sent to it, deleted ones included (what was sent can still come back), at
+    /// most `limit`; with each, whether it was sent there.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -191,16 +192,20 @@ impl Store {
         workspace: WorkspaceId,
         host_keys: &[String],
         limit: usize,
-    ) -> Result<Vec<Secret>, ReadError> {
-        const SQL: &str = "SELECT s.id, s.name, s.kind, s.visibility, s.description, s.folder, s.destinations, s.rotate_every_days, s.expires_at,
-             s.disabled, s.deleted_at, s.created_at, s.created_by, s.updated_at
-             FROM secret_hosts h JOIN secrets s ON s.workspace = h.workspace AND s.id = h.secret
-             WHERE h.workspace = ?1 AND h.host_key IN (?2, ?3) AND s.deleted_at IS NULL ORDER BY s.id LIMIT ?4";
+    ) -> Result<Vec<(Secret, bool)>, ReadError> {
+        const SQL: &str = "SELECT max(h.sent), s.id, s.name, s.kind, s.visibility, s.description, s.folder, s.destinations,
+             s.rotate_every_days, s.expires_at, s.disabled, s.deleted_at, s.created_at, s.created_by, s.updated_at
+             FROM (SELECT secret, 0 AS sent FROM secret_hosts WHERE workspace = ?1 AND host_key IN (?2, ?3)
+                   UNION ALL SELECT secret, 1 AS sent FROM secret_sent WHERE workspace = ?1 AND host_key = ?2) h
+             JOIN secrets s ON s.workspace = ?1 AND s.id = h.secret GROUP BY s.id ORDER BY s.id LIMIT ?4";
         let key = |at: usize| host_keys.get(at).cloned().map_or(Val::Null, Val::Text);
         let rows = self.rows(SQL, &[workspace.into(), key(0), key(1), (limit as i64).into()]).await?;
-        let mut found = rows.into_iter().map(secret).collect::<Result<Vec<_>, _>>()?;
-        found.dedup_by_key(|secret| secret.id);
-        Ok(found)
+        rows.into_iter()
+            .map(|mut row| {
+                let sent = row.take()?;
+                Ok((secret(row)?, sent))
+            })
+            .collect()
     }
 
     /// Secrets that were deleted before a time and are still kept.
@@ -349,10 +354,19 @@ pub fn update(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
     statements
 }
 
+/// Remembers that a value was sent to a host.
+pub fn insert_sent(workspace: WorkspaceId, secret: SecretId, host_key: &str) -> Statement {
+    Statement::new(
+        "INSERT INTO secret_sent (workspace, host_key, secret) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        args![workspace, host_key, secret],
+    )
+}
+
 /// Removes a secret with all its values and frees its name.
-pub fn purge(workspace: WorkspaceId, secret: &Secret) -> [Statement; 5] {
+pub fn purge(workspace: WorkspaceId, secret: &Secret) -> [Statement; 6] {
     let key = || args![workspace, secret.id];
     [
+        Statement::new("DELETE FROM secret_sent WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_hosts WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_versions WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_values WHERE workspace = ?1 AND secret = ?2", key()),

@@ -69,6 +69,12 @@ impl Snapshot {
     }
 }
 
+/// A secret that is bound to a host or was sent there.
+pub(crate) struct AtHost {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) was_sent: bool,
+}
+
 /// Entries a view keeps of each kind; with more, the rest is read each time.
 const ENTRIES_MAX: usize = 8192;
 
@@ -104,7 +110,7 @@ pub(crate) struct View {
     principals: Cache<TokenHash, Arc<Principal>>,
     secrets: Cache<String, Arc<Snapshot>>,
     versions: Cache<(SecretId, EnvironmentId), Arc<Vec<Version>>>,
-    hosts: Cache<Host, Arc<Vec<Arc<Snapshot>>>>,
+    hosts: Cache<Host, Arc<Vec<AtHost>>>,
 }
 
 /// A caller in their workspace: the ground on which a use case decides.
@@ -153,6 +159,14 @@ impl Vault {
             return Err(unauthenticated());
         }
         Ok(Access { view, principal, now: caller.now, request_id: caller.request_id })
+    }
+
+    /// Whether the caller belongs to the workspace at all: for the edge, before it reads a body.
+    ///
+    /// # Errors
+    /// `unauthenticated`, `not_found`.
+    pub async fn check_member(&self, caller: &Caller) -> Result<(), Problem> {
+        self.access(caller).await.map(drop)
     }
 
     /// The workspace at its revision of this moment; `None` if there is no such workspace.
@@ -275,21 +289,20 @@ impl Vault {
         Ok(versions)
     }
 
-    /// The secrets bound to a host, one more than may be scanned for at most.
-    pub(crate) async fn bound_to(&self, view: &View, host: &Host) -> Result<Arc<Vec<Arc<Snapshot>>>, Stop> {
-        if let Some(bound) = view.hosts.find(host) {
-            return Ok(bound);
+    /// The secrets bound to a host or sent there, one more than may be scanned for at most.
+    pub(crate) async fn at_host(&self, view: &View, host: &Host) -> Result<Arc<Vec<AtHost>>, Stop> {
+        if let Some(found) = view.hosts.find(host) {
+            return Ok(found);
         }
         let keys = HostPattern::index_keys_for(host);
-        let mut bound = Vec::new();
-        for secret in
-            self.0.store.secrets_at_host(view.workspace.id, &keys, limits::SCANNED_SECRETS_MAX + 1).await?
-        {
-            bound.push(Arc::new(self.with_values(view, secret).await?));
+        let limit = limits::SCANNED_SECRETS_MAX + 1;
+        let mut found = Vec::new();
+        for (secret, was_sent) in self.0.store.secrets_at_host(view.workspace.id, &keys, limit).await? {
+            found.push(AtHost { snapshot: Arc::new(self.with_values(view, secret).await?), was_sent });
         }
-        let bound = Arc::new(bound);
-        view.hosts.keep(host.clone(), Arc::clone(&bound));
-        Ok(bound)
+        let found = Arc::new(found);
+        view.hosts.keep(host.clone(), Arc::clone(&found));
+        Ok(found)
     }
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn reveal(
         )
         .suggest("use it by name where it is needed; to replace the value, rotate it"));
     }
+    check_is_on(snapshot, environment)?;
     check_has_value(snapshot, environment)?;
     Ok(Authorized::new(snapshot, environment, revision))
 }
@@ -442,6 +443,9 @@ mod tests {
         match () {
             () if !case.rights.contains(&Right::SecretReveal) => Err(Code::Forbidden),
             () if case.restricted => Err(Code::RestrictedSecret),
+            () if case.deleted || case.disabled || (case.disabled_here && case.has_value) => {
+                Err(Code::SecretDisabled)
+            }
             () if !case.has_value => Err(Code::NoValueInEnvironment),
             () => Ok(()),
         }

@@ -10,7 +10,7 @@
 use tacit_audit::Event;
 use tacit_crypto::{Place, Purpose, RecordContext, SecretValue, policy_hash};
 use tacit_model::{Destinations, EnvironmentId, Problem, SecretId, Visibility, WorkspaceId};
-use tacit_store::{Change, Committed, secrets::Version};
+use tacit_store::{Change, Statement, secrets::Version};
 
 use crate::{
     Stop, Vault,
@@ -30,6 +30,9 @@ impl Opens for Scan {}
 impl Vault {
     /// Makes intents durable if nothing changed since they were authorized.
     ///
+    /// `first_sent` remembers hosts that a value was never sent to before; it changes what must be looked for in answers
+    /// from there, and so the revision.
+    ///
     /// One conditional write for all proofs of one act: after a revocation is acknowledged, no act that relied on the old
     /// right can begin, whatever was cached where.
     pub(crate) async fn record_intent<V: Opens>(
@@ -38,12 +41,14 @@ impl Vault {
         revision: i64,
         proofs: Vec<Authorized<V>>,
         events: &[Event],
+        first_sent: Vec<Statement>,
     ) -> Result<Vec<Recorded<V>>, Stop> {
         if proofs.iter().any(|proof| proof.revision() != revision) || events.is_empty() {
             return Err(Problem::internal("a proof and its intent do not belong together").into());
         }
         let change = events.iter().fold(Change::new(workspace).only_at(revision), Change::record);
-        let Committed { .. } = self.0.store.write(change).await?;
+        let change = if first_sent.is_empty() { change } else { change.and_all(first_sent).bump() };
+        self.0.store.write(change).await?;
         Ok(proofs.into_iter().map(Recorded).collect())
     }
 

@@ -339,6 +339,7 @@ impl Compiler {
                 }
             }
         }
+        self.foreign |= has_credential_parameter(&rest);
         (self.parse("url", &origin), rest)
     }
 
@@ -481,6 +482,45 @@ impl Compiler {
         self.slot(field, first, place.clone());
         true
     }
+}
+
+/// Whether a parameter in the text of the URL is named like a credential and is not a stored secret.
+fn has_credential_parameter(parts: &[UrlPart]) -> bool {
+    const STORED: &str = "\u{1}";
+    let shape: String = parts
+        .iter()
+        .map(|part| match part {
+            UrlPart::Text(text) => text.as_str(),
+            UrlPart::Data(_) => "data",
+            UrlPart::Secret(_) => STORED,
+        })
+        .collect();
+    let Some((_, query)) = shape.split_once('?') else { return false };
+    query.split('&').any(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        !value.starts_with(STORED) && is_credential_name(&percent_decoded(name))
+    })
+}
+
+/// Percent escapes undone, for looking at a name; what is no escape stays.
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                decoded.push(byte);
+                at += 3;
+            }
+            _ => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 fn is_scheme_and_reference(template: &Template) -> bool {

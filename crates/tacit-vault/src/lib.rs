@@ -43,7 +43,8 @@ pub use runs::{RunRecord, RunStarted, RunTicket};
 pub use secrets::{NewSecret, SecretFilter, SecretOverview, SecretPatch, ValueOverview};
 pub use setup::{FirstOwner, open_instance};
 pub use uses::{
-    Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, SecretSlot, UseRequest, Using,
+    Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, ScannedValue, SecretSlot, UseRequest,
+    Using,
 };
 pub use values::{Revealed, VersionInfo};
 pub use variables::{VariableOverview, VariablePatch};

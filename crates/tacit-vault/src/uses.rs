@@ -4,7 +4,11 @@
 //! this while it connects. [`Vault::open_use`] yields the values, to the broker alone, for one request. In between lies
 //! nothing that another caller could reach.
 
+mod scans;
+
 use std::{net::IpAddr, sync::Arc};
+
+use scans::Scanned;
 
 use tacit_audit::{
     Actor, Code as RecordedCode, Detail, Event, MethodText, Object, ObjectKind, Outcome as EventOutcome,
@@ -12,14 +16,17 @@ use tacit_audit::{
 };
 use tacit_model::{
     Code, Destination, EnvironmentName, EventId, Fields, Place, Problem, Right, SecretId, SecretName,
-    SecretType, Target, Timestamp, WorkspaceId, destination::ResponseRule, limits,
+    SecretType, Target, Timestamp, WorkspaceId, destination::ResponseRule,
 };
-use tacit_store::{Change, secrets::Version};
+use tacit_store::{
+    Change,
+    secrets::{self, Version},
+};
 
 use crate::{
     Caller, RunTicket, Stop, Vault,
     access::{Access, Snapshot},
-    authorize::{self, Authority, Authorized, Purpose, Scan, Use, require},
+    authorize::{self, Authority, Authorized, Purpose, Use, require},
     automations::unknown_secret,
     busy,
     decrypt::Recorded,
@@ -78,6 +85,9 @@ pub struct PreparedUse {
     proofs: Vec<Authorized<Use>>,
     used: Vec<Used>,
     scans: Vec<Scanned>,
+    /// The secrets that were never sent to this host before.
+    first_sent: Vec<SecretId>,
+    host_key: String,
     intents: Vec<Event>,
     /// The strictest word of the destinations about the answer.
     pub response: ResponseRule,
@@ -95,14 +105,6 @@ struct Used {
     current: i64,
     /// Whether a destination that allows it may send back what it gets.
     echoes: bool,
-}
-
-/// Values that may come back in the answer: every kept version of a secret in one environment.
-struct Scanned {
-    proof: Authorized<Scan>,
-    snapshot: Arc<Snapshot>,
-    versions: Arc<Vec<Version>>,
-    marker: String,
 }
 
 /// A prepared use whose intent is durable.
@@ -127,10 +129,21 @@ pub struct OpenedValue {
 pub struct Opened {
     /// Values by slot.
     pub values: Vec<OpenedValue>,
-    /// Every value that may come back: marker, type, fields.
-    pub scan: Vec<(String, SecretType, Fields)>,
-    /// What is needed to record the outcome.
-    pub intents: Intents,
+    /// Every value that may come back.
+    pub scan: Vec<ScannedValue>,
+}
+
+/// A value that may come back in an answer.
+pub struct ScannedValue {
+    /// What stands in its place.
+    pub marker: String,
+    /// Its type.
+    pub kind: SecretType,
+    /// Its fields.
+    pub fields: Fields,
+    /// Whether it was sent to this host before, and nobody promised that the host does not send it back: if it is too
+    /// short to be recognised, nothing of an answer from there may be shown.
+    pub was_sent: bool,
 }
 
 /// The intents of a request, to which its outcome belongs.
@@ -166,120 +179,133 @@ impl Vault {
     }
 
     async fn prepare_use_once(&self, access: &Access, request: &UseRequest<'_>) -> Result<PreparedUse, Stop> {
-        let environment = access.environment(request.environment)?.clone();
+        access.environment(request.environment)?;
         let grants = self.run_grants(access, request).await?;
-        let (actor, on_behalf_of) = principals(access, request);
-        let bound = self.bound_to(&access.view, request.target.host()).await?;
+        let at_host = self.at_host(&access.view, request.target.host()).await?;
         let mut prepared = PreparedUse {
             workspace: access.view.workspace.id,
             revision: access.view.revision,
             proofs: Vec::new(),
             used: Vec::new(),
             scans: Vec::new(),
+            first_sent: Vec::new(),
+            host_key: request.target.host().to_string(),
             intents: Vec::new(),
-            response: ResponseRule::Scrub,
-            is_named: bound.iter().any(|snapshot| {
-                snapshot.secret.destinations.0.iter().any(|d| d.matches_origin(request.target))
-            }),
+            response: scans::rule_of_host(&at_host, request),
+            is_named: scans::is_named(&at_host, request.target),
             pool_key: [0; 32],
         };
-        let event = |verb, object| {
-            let mut event =
-                self.event(access, verb, object, EventOutcome::Allowed, request_detail(access, request));
-            event.actor = actor.clone();
-            event.on_behalf_of.clone_from(&on_behalf_of);
-            event.environment = Some(environment.name.clone());
-            event
-        };
         for slot in request.slots {
-            let Some(snapshot) = self.snapshot_or_deleted(&access.view, &slot.name.key()).await? else {
-                return Err(unknown_secret(&slot.name).into());
-            };
-            let mut intent = event(Verb::SecretUse, object_of(&snapshot));
-            intent.detail.places = vec![slot.place.clone()];
-            let purpose = Purpose {
-                target: request.target,
-                method: request.method,
-                path: request.path,
-                place: &slot.place,
-                environment: environment.id,
-                environment_name: &environment.name,
-            };
-            let authority = match &grants {
-                None => Authority::Rights(access.principal.rights),
-                Some(grants) => match grants.iter().find(|(secret, _)| *secret == snapshot.secret.id) {
-                    Some((_, pinned)) => Authority::Grant { pinned: pinned.as_deref() },
-                    None => Authority::NoGrant,
-                },
-            };
-            let permitted =
-                match authorize::use_in_request(authority, &snapshot, &purpose, access.view.revision) {
-                    Ok(permitted) => permitted,
-                    Err(problem) => {
-                        let problem = if may_aim(access) { problem } else { without_aim(problem) };
-                        return Err(self.refuse_event(access, intent, problem).await);
-                    }
-                };
-            let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment.id).await?;
-            let version = current_version(&snapshot, environment.id, &versions)?;
-            intent.detail.version = Some(version.version.unsigned_abs());
-            intent.detail.rule = permitted.destination.map(|destination| rule_of(destination, request.path));
-            prepared.response = prepared.response.max(permitted.response);
-            let echoes = permitted.echoes;
-            prepared.proofs.push(permitted.proof);
-            let current = version.version;
-            prepared.used.push(Used {
-                snapshot: Arc::clone(&snapshot),
-                versions: Arc::clone(&versions),
-                current,
-                echoes,
-            });
-            match prepared.intents.iter_mut().find(|other| other.object == intent.object) {
-                Some(other) => other.detail.places.extend(intent.detail.places),
-                None => prepared.intents.push(intent),
-            }
+            self.decide_slot(access, request, grants.as_deref(), slot, &mut prepared).await?;
         }
-        if prepared.intents.is_empty() {
+        if request.slots.is_empty() {
+            let intent = self.intent(access, request, Verb::RequestSend, request_object(access, request));
             if grants.is_none()
                 && let Err(problem) = require(access.principal.rights, Right::SecretUse)
             {
-                let refused = event(
-                    Verb::RequestSend,
-                    Object::new(ObjectKind::Request, access.request_id, request.method),
-                );
-                return Err(self.refuse_event(access, refused, problem).await);
+                return Err(self.refuse_event(access, intent, problem).await);
             }
-            prepared.intents.push(event(
-                Verb::RequestSend,
-                Object::new(ObjectKind::Request, access.request_id, request.method),
-            ));
+            prepared.intents.push(intent);
         }
         if request.foreign_credential
-            && let Some(owner) = bound.iter().find(|snapshot| is_exclusive_there(snapshot, request.target))
+            && let Some(owner) = scans::exclusive_owner(&at_host, request.target)
         {
-            let problem = Problem::new(
-                Code::ForeignCredential,
-                format!("a request to {} may carry no credential but stored secrets, because a secret is bound there exclusively", request.target),
-            )
-            .suggest("store the credential as a secret with this destination, or have someone who may aim set `exclusive: false`");
-            let refused = match prepared.intents.pop() {
-                Some(intent) if intent.verb == Verb::SecretUse => intent,
-                _ => event(Verb::SecretUse, object_of(owner)),
-            };
-            return Err(self.refuse_event(access, refused, problem).await);
+            let intent = self.intent(access, request, Verb::SecretUse, object_of(owner));
+            return Err(self.refuse_event(access, intent, foreign_credential(request.target)).await);
         }
-        let granted = self.granted(access, grants.as_deref().unwrap_or_default()).await?;
-        let candidates = prepared
-            .used
-            .iter()
-            .map(|used| &used.snapshot)
-            .chain(bound.iter())
-            .chain(&granted)
-            .map(Arc::clone)
-            .collect();
-        self.add_scans(access, request, candidates, &mut prepared).await?;
-        prepared.pool_key = pool_key(access, &actor, &prepared);
+        for used in &prepared.used {
+            let id = used.snapshot.secret.id;
+            let known = at_host.iter().any(|other| other.was_sent && other.snapshot.secret.id == id);
+            if !known && !prepared.first_sent.contains(&id) {
+                prepared.first_sent.push(id);
+            }
+        }
+        self.add_scans(access, request, grants.as_deref().unwrap_or_default(), &at_host, &mut prepared)
+            .await?;
+        prepared.pool_key = pool_key(access, request, &prepared);
         Ok(prepared)
+    }
+
+    /// Whether one secret may stand in its place of the request; if so, its proof and its intent.
+    async fn decide_slot(
+        &self,
+        access: &Access,
+        request: &UseRequest<'_>,
+        grants: Option<&[(SecretId, Option<String>)]>,
+        slot: &SecretSlot,
+        prepared: &mut PreparedUse,
+    ) -> Result<(), Stop> {
+        let environment = access.environment(request.environment)?;
+        let Some(snapshot) = self.snapshot_or_deleted(&access.view, &slot.name.key()).await? else {
+            return Err(unknown_secret(&slot.name).into());
+        };
+        let mut intent = self.intent(access, request, Verb::SecretUse, object_of(&snapshot));
+        intent.detail.places = vec![slot.place.clone()];
+        let purpose = Purpose {
+            target: request.target,
+            method: request.method,
+            path: request.path,
+            place: &slot.place,
+            environment: environment.id,
+            environment_name: &environment.name,
+        };
+        let authority = match grants {
+            None => Authority::Rights(access.principal.rights),
+            Some(grants) => match grants.iter().find(|(secret, _)| *secret == snapshot.secret.id) {
+                Some((_, pinned)) => Authority::Grant { pinned: pinned.as_deref() },
+                None => Authority::NoGrant,
+            },
+        };
+        let permitted = match authorize::use_in_request(authority, &snapshot, &purpose, access.view.revision)
+        {
+            Ok(permitted) => permitted,
+            Err(problem) => {
+                let problem = if may_aim(access) { problem } else { without_aim(problem) };
+                return Err(self.refuse_event(access, intent, problem).await);
+            }
+        };
+        let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment.id).await?;
+        let current = current_version(&snapshot, environment.id, &versions)?.version;
+        intent.detail.version = Some(current.unsigned_abs());
+        intent.detail.rule = permitted.destination.map(|destination| rule_of(destination, request.path));
+        prepared.response = prepared.response.max(permitted.response);
+        let echoes = permitted.echoes;
+        prepared.proofs.push(permitted.proof);
+        prepared.used.push(Used { snapshot, versions, current, echoes });
+        match prepared.intents.iter_mut().find(|other| other.object == intent.object) {
+            Some(other) => other.detail.places.extend(intent.detail.places),
+            None => prepared.intents.push(intent),
+        }
+        Ok(())
+    }
+
+    /// An event of this request, by whoever acts in it.
+    fn intent(&self, access: &Access, request: &UseRequest<'_>, verb: Verb, object: Object) -> Event {
+        let mut event =
+            self.event(access, verb, object, EventOutcome::Allowed, request_detail(access, request));
+        (event.actor, event.on_behalf_of) = principals(access, request);
+        event.environment = Some(request.environment.clone());
+        event
+    }
+
+    /// Puts on the record that a request was refused on its way, after it had been permitted. Returns what the caller is
+    /// told.
+    pub async fn refuse_use(&self, request: &UseRequest<'_>, problem: Problem) -> Problem {
+        let access = match self.access(request.caller).await {
+            Ok(access) => access,
+            Err(problem) => return problem,
+        };
+        let mut intent = self.intent(&access, request, Verb::RequestSend, request_object(&access, request));
+        if let Some(slot) = request.slots.first()
+            && let Ok(snapshot) = self.snapshot(&access.view, &slot.name).await
+        {
+            intent.verb = Verb::SecretUse;
+            intent.object = object_of(&snapshot);
+        }
+        match self.refuse_event(&access, intent, problem).await {
+            Stop::Problem(problem) => problem,
+            Stop::Stale => busy(),
+        }
     }
 
     /// Puts on the record that a request was refused before it could be judged, because of where a secret stands in it.
@@ -311,66 +337,6 @@ impl Vault {
             Stop::Problem(problem) => problem,
             Stop::Stale => busy(),
         }
-    }
-
-    /// The secrets that a run may use anywhere: what one service got, another one may send back.
-    async fn granted(
-        &self,
-        access: &Access,
-        grants: &[(SecretId, Option<String>)],
-    ) -> Result<Vec<Arc<Snapshot>>, Stop> {
-        let mut granted = Vec::with_capacity(grants.len());
-        for (id, _) in grants {
-            if let Some(secret) = self.0.store.secret_by_id(access.view.workspace.id, *id).await? {
-                granted.push(Arc::new(self.with_values(&access.view, secret).await?));
-            }
-        }
-        Ok(granted)
-    }
-
-    /// Everything that could come back: every kept version, in every environment, of every secret that is bound to the
-    /// host, granted to the run, or used now.
-    async fn add_scans(
-        &self,
-        access: &Access,
-        request: &UseRequest<'_>,
-        mut candidates: Vec<Arc<Snapshot>>,
-        prepared: &mut PreparedUse,
-    ) -> Result<(), Stop> {
-        candidates.sort_by_key(|snapshot| snapshot.secret.id);
-        candidates.dedup_by_key(|snapshot| snapshot.secret.id);
-        if candidates.len() > limits::SCANNED_SECRETS_MAX {
-            prepared.response = prepared.response.max(ResponseRule::StatusOnly);
-            return Ok(());
-        }
-        let mut scans = Vec::new();
-        for snapshot in &candidates {
-            let used_now = prepared.used.iter().any(|used| used.snapshot.secret.id == snapshot.secret.id);
-            let may_name = used_now
-                || (matches!(request.using, Using::Caller) && access.principal.has(Right::SecretUse));
-            let marker =
-                if may_name { format!("[sealed:{}]", snapshot.secret.name) } else { "[sealed]".to_owned() };
-            for value in &snapshot.values {
-                let proof = authorize::scan(snapshot, value.environment, access.view.revision);
-                let versions =
-                    self.sealed_versions(&access.view, snapshot.secret.id, value.environment).await?;
-                scans.push(Scanned {
-                    proof,
-                    snapshot: Arc::clone(snapshot),
-                    versions,
-                    marker: marker.clone(),
-                });
-            }
-        }
-        let is_used = |id: SecretId| prepared.used.iter().any(|used| used.snapshot.secret.id == id);
-        let mut others: Vec<SecretId> = scans.iter().map(|scan| scan.snapshot.secret.id).collect();
-        others.retain(|id| !is_used(*id));
-        others.dedup();
-        if let Some(intent) = prepared.intents.first_mut() {
-            intent.detail.secrets = others;
-        }
-        prepared.scans = scans;
-        Ok(())
     }
 
     /// For a run: that the trigger may still run it, that what runs is still what is published, and what it may use.
@@ -439,7 +405,10 @@ impl Vault {
     ) -> Result<RecordedUse, Problem> {
         for _ in 0..crate::ATTEMPTS {
             let proofs = std::mem::take(&mut prepared.proofs);
-            match self.record_intent(prepared.workspace, prepared.revision, proofs, &prepared.intents).await {
+            let sent = |id: &SecretId| secrets::insert_sent(prepared.workspace, *id, &prepared.host_key);
+            let first_sent = prepared.first_sent.iter().map(sent).collect();
+            let (workspace, revision) = (prepared.workspace, prepared.revision);
+            match self.record_intent(workspace, revision, proofs, &prepared.intents, first_sent).await {
                 Ok(recorded) => return Ok(RecordedUse { prepared, recorded }),
                 Err(Stop::Problem(problem)) => return Err(problem),
                 Err(Stop::Stale) => prepared = self.prepare_use(request).await?,
@@ -448,12 +417,19 @@ impl Vault {
         Err(busy())
     }
 
-    /// The values of a request whose intent is on the record.
-    ///
-    /// # Errors
-    /// `internal` if a record does not open: it was moved, changed or sealed with another key.
-    pub async fn open_use(&self, used: RecordedUse) -> Result<Opened, Problem> {
-        let RecordedUse { prepared, recorded } = used;
+    /// The values of a request whose intent is on the record, and the intents to which its outcome belongs.
+    pub async fn open_use(&self, used: RecordedUse) -> (Intents, Result<Opened, Problem>) {
+        let RecordedUse { mut prepared, recorded } = used;
+        let intents =
+            Intents { workspace: prepared.workspace, events: std::mem::take(&mut prepared.intents) };
+        (intents, self.open_prepared(prepared, &recorded).await)
+    }
+
+    async fn open_prepared(
+        &self,
+        prepared: PreparedUse,
+        recorded: &[Recorded<Use>],
+    ) -> Result<Opened, Problem> {
         let workspace = prepared.workspace;
         let mut values = Vec::with_capacity(recorded.len());
         for (proof, Used { snapshot, versions, current, echoes }) in recorded.iter().zip(&prepared.used) {
@@ -465,14 +441,15 @@ impl Vault {
             values.push(OpenedValue { name, kind, fields, echoes: *echoes });
         }
         let mut scan = Vec::new();
-        for Scanned { proof, snapshot, versions, marker } in prepared.scans {
-            let proof = self.covered_by(&recorded, proof);
+        for Scanned { proof, snapshot, versions, marker, was_sent } in prepared.scans {
+            let proof = self.covered_by(recorded, proof);
             for version in versions.iter() {
                 let fields = self.open_fields(workspace, &proof, &snapshot, version).await?;
-                scan.push((marker.clone(), snapshot.secret.kind, fields));
+                let kind = snapshot.secret.kind;
+                scan.push(ScannedValue { marker: marker.clone(), kind, fields, was_sent });
             }
         }
-        Ok(Opened { values, scan, intents: Intents { workspace, events: prepared.intents } })
+        Ok(Opened { values, scan })
     }
 
     async fn open_fields<V: crate::decrypt::Opens>(
@@ -495,18 +472,17 @@ impl Vault {
         }
         self.0.store.write_soon(change);
     }
-
-    /// Puts the end of a recorded use on the record that never came to open its values.
-    pub fn abandon_use(&self, used: RecordedUse, outcome: &Outcome, now: Timestamp) {
-        let intents = Intents { workspace: used.prepared.workspace, events: used.prepared.intents };
-        self.finish_use(&intents, outcome, now);
-    }
 }
 
 impl RecordedUse {
     /// What the destinations say about the answer.
     pub fn response(&self) -> ResponseRule {
         self.prepared.response
+    }
+
+    /// The intents alone, of a use that ends before its values are opened.
+    pub fn into_intents(self) -> Intents {
+        Intents { workspace: self.prepared.workspace, events: self.prepared.intents }
     }
 }
 
@@ -564,13 +540,18 @@ fn rule_of(destination: &Destination, path: &str) -> RuleText {
     destination.paths.iter().find(|pattern| pattern.matches(path)).map_or_else(RuleText::any, RuleText::new)
 }
 
-fn is_exclusive_there(snapshot: &Snapshot, target: &Target) -> bool {
-    snapshot
-        .secret
-        .destinations
-        .0
-        .iter()
-        .any(|destination| destination.exclusive && destination.matches_origin(target))
+fn request_object(access: &Access, request: &UseRequest<'_>) -> Object {
+    Object::new(ObjectKind::Request, access.request_id, request.method)
+}
+
+fn foreign_credential(target: &Target) -> Problem {
+    Problem::new(
+        Code::ForeignCredential,
+        format!(
+            "a request to {target} may carry no credential but stored secrets, because a secret is bound there exclusively"
+        ),
+    )
+    .suggest("store the credential as a secret with this destination, or have someone who may aim set `exclusive: false`")
 }
 
 /// The destination to add is told to those who may add it.
@@ -586,11 +567,11 @@ fn without_aim(mut problem: Problem) -> Problem {
     problem
 }
 
-fn pool_key(access: &Access, actor: &Actor, prepared: &PreparedUse) -> [u8; 32] {
+fn pool_key(access: &Access, request: &UseRequest<'_>, prepared: &PreparedUse) -> [u8; 32] {
     let mut bytes = Vec::with_capacity(64 + prepared.used.len() * 16);
     bytes.extend_from_slice(access.view.workspace.id.as_bytes());
     bytes.extend_from_slice(&access.view.revision.to_be_bytes());
-    bytes.extend_from_slice(&actor.id);
+    bytes.extend_from_slice(&principals(access, request).0.id);
     bytes.extend_from_slice(&access.principal.actor.id);
     for used in &prepared.used {
         bytes.extend_from_slice(used.snapshot.secret.id.as_bytes());

@@ -102,9 +102,11 @@ impl Vault {
         let oldest = access.now.plus_secs(-settings.version_keep_days * 86_400);
         let kept = self.sealed_versions(&access.view, snapshot.secret.id, environment).await?;
         let mut statements = Vec::new();
-        // `current` itself is not among the stored ones yet and counts as one.
+        // Newest first: each was replaced when the one before it was written, and the first of them just now.
+        let mut replaced_at = access.now;
         for (at, version) in kept.iter().filter(|version| version.version != current).enumerate() {
-            if at as i64 + 1 >= settings.version_keep_count || (at > 0 && version.created_at < oldest) {
+            // `current` itself is not among the stored ones yet and counts as one.
+            if at as i64 + 1 >= settings.version_keep_count || replaced_at < oldest {
                 statements.push(rows::delete_version(
                     access.view.workspace.id,
                     snapshot.secret.id,
@@ -112,6 +114,7 @@ impl Vault {
                     version.version,
                 ));
             }
+            replaced_at = version.created_at;
         }
         Ok(statements)
     }
@@ -154,7 +157,13 @@ impl Vault {
         event.detail.version = Some(version.version.unsigned_abs());
         let workspace = access.view.workspace.id;
         let recorded = self
-            .record_intent(workspace, access.view.revision, vec![proof], std::slice::from_ref(&event))
+            .record_intent(
+                workspace,
+                access.view.revision,
+                vec![proof],
+                std::slice::from_ref(&event),
+                Vec::new(),
+            )
             .await?;
         let Some(recorded) = recorded.first() else {
             return Err(Problem::internal("an intent was lost").into());

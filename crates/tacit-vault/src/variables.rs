@@ -80,7 +80,7 @@ impl Vault {
         patch: &VariablePatch,
         values: &[(EnvironmentName, String)],
     ) -> Result<VariableOverview, Stop> {
-        require(access.principal.rights, Right::VariableWrite)?;
+        self.require_variable_write(access, name).await?;
         let (workspace, key) = (access.view.workspace.id, name.key());
         if self.0.store.secret(workspace, &key).await?.is_some()
             || self.0.store.variable(workspace, &key).await?.is_some()
@@ -124,7 +124,7 @@ impl Vault {
     ) -> Result<(), Problem> {
         check("", &[(environment.clone(), value.to_owned())])?;
         settle!(self, caller, |access| async {
-            require(access.principal.rights, Right::VariableWrite)?;
+            self.require_variable_write(&access, name).await?;
             let variable = self.variable(&access, name).await?;
             let environment = access.environment(environment)?;
             let mut event = self.event(
@@ -154,7 +154,7 @@ impl Vault {
     ) -> Result<VariableOverview, Problem> {
         check(patch.description.as_deref().unwrap_or_default(), &[])?;
         settle!(self, caller, |access| async {
-            require(access.principal.rights, Right::VariableWrite)?;
+            self.require_variable_write(&access, name).await?;
             let old = self.variable(&access, name).await?;
             let variable = rows::Variable {
                 description: patch.description.clone().unwrap_or_else(|| old.description.clone()),
@@ -187,7 +187,7 @@ impl Vault {
     /// `forbidden`, `not_found`.
     pub async fn delete_variable(&self, caller: &Caller, name: &SecretName) -> Result<(), Problem> {
         settle!(self, caller, |access| async {
-            require(access.principal.rights, Right::VariableWrite)?;
+            self.require_variable_write(&access, name).await?;
             let variable = self.variable(&access, name).await?;
             let event = self.event(
                 &access,
@@ -284,6 +284,13 @@ impl Vault {
         let access = self.access(caller).await?;
         let environment = access.environment(environment)?.id;
         self.variable_values(&access, environment, names.iter().cloned()).await
+    }
+
+    /// The right to write variables, or a refusal on the record.
+    async fn require_variable_write(&self, access: &Access, name: &SecretName) -> Result<(), Stop> {
+        let Err(problem) = require(access.principal.rights, Right::VariableWrite) else { return Ok(()) };
+        let object = Object::new(ObjectKind::Variable, [0; 16], name.as_str());
+        Err(self.refuse(access, Verb::VariableUpdate, object, problem).await)
     }
 
     async fn variable(&self, access: &Access, name: &SecretName) -> Result<rows::Variable, Stop> {

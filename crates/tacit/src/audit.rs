@@ -146,7 +146,10 @@ fn detail(event: &Event) -> String {
     parts.extend(text("version").map(|version| format!("version {version}")));
     parts.extend([text("method"), text("target")].into_iter().flatten());
     parts.extend(text("status").map(|status| format!("→ {status}")));
-    parts.extend(text("findings").map(|findings| format!("{findings} redactions")));
+    parts.extend(text("findings").map(|findings| {
+        let plural = if findings == "1" { "" } else { "s" };
+        format!("{findings} redaction{plural}")
+    }));
     parts.join(" ")
 }
 

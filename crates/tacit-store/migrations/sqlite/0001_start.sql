@@ -143,6 +143,15 @@ CREATE TABLE secret_hosts (
     FOREIGN KEY (workspace, secret) REFERENCES secrets (workspace, id)
 ) STRICT;
 
+-- To which hosts a value was ever sent: what may come back from there later, whatever the policy says today.
+CREATE TABLE secret_sent (
+    workspace BLOB NOT NULL,
+    host_key  TEXT NOT NULL,
+    secret    BLOB NOT NULL,
+    PRIMARY KEY (workspace, host_key, secret),
+    FOREIGN KEY (workspace, secret) REFERENCES secrets (workspace, id)
+) STRICT;
+
 CREATE TABLE variables (
     workspace   BLOB    NOT NULL REFERENCES workspaces (id),
     id          BLOB    NOT NULL,

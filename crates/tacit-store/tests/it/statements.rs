@@ -1,0 +1,235 @@
+//! Every statement is one that the engine accepts: all public functions run once, on an empty database and on rows.
+
+use tacit_model::{
+    AutomationId, EnvironmentId, Role, RunId, SecretId, ServiceAccountId, TokenId, UserId, VariableId,
+    WorkspaceId,
+};
+use tacit_store::{
+    Change, Store, automations,
+    events::Filter,
+    keys::{self, WrappedKey},
+    principals::{self, ServiceAccount, Token, TokenOwner},
+    runs, secrets, variables, workspaces,
+};
+
+use crate::ground::{Ground, NOW, an_identity, event, id, identity_change, secret, user, version};
+
+/// Calls every function that reads; returns how many rows they found together.
+async fn read_everything(
+    store: &Store,
+    workspace: WorkspaceId,
+    environment: EnvironmentId,
+    of: &Ids,
+) -> usize {
+    let mut rows = 0;
+    rows += usize::from(store.is_initialised().await.unwrap());
+    rows += usize::from(store.revision(workspace).await.unwrap() > 0);
+    rows += store.workspace(&"a".parse().unwrap()).await.unwrap().iter().count();
+    rows += store.workspaces().await.unwrap().len();
+    rows += store.environments(workspace).await.unwrap().len();
+    rows += store.workspace_keys(workspace).await.unwrap().len();
+    rows += store.data_keys(workspace, environment).await.unwrap().len();
+    rows += store.user(of.user).await.unwrap().iter().count();
+    rows += store.user_named("somebody").await.unwrap().iter().count();
+    rows += store.member(workspace, of.user).await.unwrap().iter().count();
+    rows += store.members(workspace).await.unwrap().len();
+    rows += store.workspaces_of(of.user).await.unwrap().len();
+    rows += store.service_account(workspace, of.account).await.unwrap().iter().count();
+    rows += store.service_account_named(workspace, "ci").await.unwrap().iter().count();
+    rows += store.service_accounts(workspace).await.unwrap().len();
+    rows += store.token(&[1; 32]).await.unwrap().iter().count();
+    rows += store.tokens_of(workspace, of.account).await.unwrap().len();
+    rows += store.secret(workspace, "name").await.unwrap().iter().count();
+    rows += store.secret_by_id(workspace, of.secret).await.unwrap().iter().count();
+    let filter = secrets::Filter {
+        search: Some("name".to_owned()),
+        kind: Some(tacit_model::SecretType::Text),
+        environment: Some(environment),
+        after: Some(String::new()),
+        limit: 10,
+        ..secrets::Filter::default()
+    };
+    rows += store.secrets(workspace, &filter).await.unwrap().len();
+    rows += usize::try_from(store.secrets_count(workspace).await.unwrap()).unwrap();
+    let host = tacit_model::Host::parse("api.example.com").unwrap();
+    let host_keys = tacit_model::destination::HostPattern::index_keys_for(&host);
+    rows += store.secrets_at_host(workspace, &host_keys, 10).await.unwrap().len();
+    rows += store.deleted_before(workspace, NOW.plus_secs(1)).await.unwrap().len();
+    rows += store.values(workspace, of.secret).await.unwrap().len();
+    rows += usize::from(store.latest_version(workspace, of.secret, environment).await.unwrap() > 0);
+    rows += store.versions(workspace, of.secret, environment).await.unwrap().len();
+    rows += store.variable(workspace, "variable").await.unwrap().iter().count();
+    rows += store.variables(workspace, "", 10).await.unwrap().len();
+    rows += store.variable_values(workspace, of.variable).await.unwrap().len();
+    rows += store.variable_value(workspace, "variable", environment).await.unwrap().iter().count();
+    rows += store.automation(workspace, "automation").await.unwrap().iter().count();
+    rows += store.automations(workspace, "", 10).await.unwrap().len();
+    rows += store.published(workspace, of.automation).await.unwrap().len();
+    rows += store.automation_grants(workspace, of.automation, environment).await.unwrap().len();
+    rows += store.automations_using(workspace, of.secret).await.unwrap().len();
+    rows += store.run(workspace, of.run).await.unwrap().iter().count();
+    rows += store.runs(workspace, None, 10).await.unwrap().len();
+    rows += store.runs(workspace, Some(id(RunId::generate)), 10).await.unwrap().len();
+    rows += store.unfinished_runs().await.unwrap().len();
+    rows += store.events(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap().len();
+    rows += store.events_from(workspace, 0, 10).await.unwrap().len();
+    rows
+}
+
+/// Ids of rows that may or may not be there.
+struct Ids {
+    user: UserId,
+    account: ServiceAccountId,
+    secret: SecretId,
+    variable: VariableId,
+    automation: AutomationId,
+    run: RunId,
+}
+
+/// On an empty database every read finds nothing, and none is refused.
+#[tokio::test]
+async fn every_read_prepares() {
+    let ground = Ground::new();
+    let of = Ids {
+        user: id(UserId::generate),
+        account: id(ServiceAccountId::generate),
+        secret: id(SecretId::generate),
+        variable: id(VariableId::generate),
+        automation: id(AutomationId::generate),
+        run: id(RunId::generate),
+    };
+    let (workspace, environment) = (id(WorkspaceId::generate), id(EnvironmentId::generate));
+    assert_eq!(read_everything(&ground.store, workspace, environment, &of).await, 0);
+}
+
+/// Every write finds its table, its columns and its keys; every read finds what was written; and all of it can go again.
+#[tokio::test]
+async fn every_write_prepares() {
+    let ground = Ground::new();
+    let store = &ground.store;
+    store.write(identity_change(&an_identity())).await.unwrap();
+    let (workspace, environment) = ground.workspace("a").await;
+    let environment = environment.id;
+    let somebody = user("somebody");
+    let account = ServiceAccount {
+        id: id(ServiceAccountId::generate),
+        name: "ci".parse().unwrap(),
+        role: Role::Editor,
+        created_at: NOW,
+    };
+    let token = |hash: u8, owner| Token {
+        id: id(TokenId::generate),
+        hash: [hash; 32],
+        owner,
+        created_at: NOW,
+        expires_at: Some(NOW),
+    };
+    let (of_user, of_account) = (
+        token(1, TokenOwner::User(somebody.id)),
+        token(2, TokenOwner::ServiceAccount(workspace, account.id)),
+    );
+    let key = |parent| WrappedKey { generation: 1, parent, wrapped: vec![5; 60] };
+    let mut kept = secret("Name");
+    kept.destinations =
+        serde_json::from_str(r#"[{"host": "api.example.com"}, {"host": "*.example.com"}]"#).unwrap();
+    let mut gone = secret("gone");
+    gone.deleted_at = Some(NOW);
+    let variable = variables::Variable {
+        id: id(VariableId::generate),
+        name: "variable".parse().unwrap(),
+        description: String::new(),
+        folder: "".parse().unwrap(),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let automation = automations::Automation {
+        id: id(AutomationId::generate),
+        name: "automation".parse().unwrap(),
+        created_at: NOW,
+    };
+    let published = automations::Published {
+        environment,
+        definition: "{}".to_owned(),
+        hash: [3; 32],
+        published_at: NOW,
+        published_by: "user:owner".to_owned(),
+    };
+    let grant = automations::Grant {
+        secret: kept.id,
+        hash: [3; 32],
+        pinned: Some("https://api.example.com".to_owned()),
+        granted_by: "user:owner".to_owned(),
+    };
+    let run = runs::Run {
+        id: id(RunId::generate),
+        automation: "automation".to_owned(),
+        environment: "test".to_owned(),
+        status: "running".to_owned(),
+        code: None,
+        steps: "[]".to_owned(),
+        started_by: "user:owner".to_owned(),
+        started_at: NOW,
+        finished_at: None,
+    };
+    let change = Change::new(workspace)
+        .bump()
+        .and(keys::insert_workspace_key(workspace, &key(0)))
+        .and(keys::insert_data_key(workspace, environment, &key(1)))
+        .and(principals::insert_user(&somebody))
+        .and(principals::insert_member(workspace, somebody.id, Role::Owner, NOW))
+        .and(principals::insert_service_account(workspace, &account))
+        .and(principals::insert_token(&of_user))
+        .and(principals::insert_token(&of_account))
+        .and_all(secrets::insert(workspace, &kept))
+        .and_all(secrets::insert(workspace, &gone))
+        .and_all(secrets::insert_version(workspace, kept.id, environment, &version(1)))
+        .and_all(secrets::insert_version(workspace, kept.id, environment, &version(2)))
+        .and_all(variables::insert(workspace, &variable))
+        .and(variables::set_value(workspace, variable.id, environment, "one", NOW))
+        .and(variables::set_value(workspace, variable.id, environment, "two", NOW))
+        .and(automations::insert(workspace, &automation))
+        .and_all(automations::publish(workspace, automation.id, &published, std::slice::from_ref(&grant)))
+        .and(runs::insert(workspace, &run))
+        .record(&event(workspace, "all"));
+    store.write(change).await.unwrap();
+    let of = Ids {
+        user: somebody.id,
+        account: account.id,
+        secret: kept.id,
+        variable: variable.id,
+        automation: automation.id,
+        run: run.id,
+    };
+    assert_eq!(read_everything(store, workspace, environment, &of).await, 43);
+    assert_eq!(
+        store.variable_value(workspace, "variable", environment).await.unwrap().as_deref(),
+        Some("two")
+    );
+
+    let ended = runs::Run { status: "succeeded".to_owned(), finished_at: Some(NOW), ..run.clone() };
+    let change = Change::new(workspace)
+        .and(workspaces::update_settings(workspace, &workspaces::Settings::default()))
+        .and_all(secrets::update(workspace, &kept))
+        .and(secrets::reseal_version(workspace, kept.id, environment, 1, &[4]))
+        .and(secrets::set_value_disabled(workspace, kept.id, environment, true))
+        .and(secrets::delete_version(workspace, kept.id, environment, 1))
+        .and(variables::update(workspace, &variable))
+        .and_all(automations::publish(workspace, automation.id, &published, std::slice::from_ref(&grant)))
+        .and(automations::delete_grants_of(workspace, kept.id))
+        .and(runs::finish(workspace, &ended))
+        .and(principals::delete_token(workspace, account.id, of_account.id));
+    store.write(change).await.unwrap();
+    assert!(store.values(workspace, kept.id).await.unwrap()[0].disabled);
+    assert!(store.unfinished_runs().await.unwrap().is_empty());
+    let again = store.write(Change::new(workspace).and(runs::finish(workspace, &ended))).await;
+    assert!(again.is_err(), "a run ends once");
+
+    let change = Change::new(workspace)
+        .and_all(automations::delete(workspace, automation.id))
+        .and_all(secrets::purge(workspace, &kept))
+        .and_all(secrets::purge(workspace, &gone))
+        .and_all(variables::delete(workspace, &variable))
+        .and_all(principals::delete_service_account(workspace, account.id));
+    store.write(change).await.unwrap();
+    assert_eq!(store.secrets_count(workspace).await.unwrap(), 0);
+}

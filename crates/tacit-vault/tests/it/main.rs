@@ -1,0 +1,7 @@
+//! The vault from outside: what its callers can rely on, whatever happens to the file below it.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod ground;
+mod revocation;
+mod tampering;
