@@ -15,13 +15,16 @@ use crate::{
     wire::OutboundRequest,
 };
 
+/// A text to look for, and what stands in its place.
+pub(crate) type Marked = (String, Zeroizing<String>);
+
 /// A request with its values in place, and what to look for in its answer.
 pub(crate) struct Injected {
     pub(crate) request: OutboundRequest,
     /// Whether a value in it is too short to be found in the answer, towards a destination that may echo.
     pub(crate) unscrubbable: bool,
-    /// Forms that were rendered here and that no index derives by itself, with their markers.
-    pub(crate) rendered: Vec<(String, Zeroizing<String>)>,
+    /// The texts that stand in it, with their markers: a whole value, or a part such as a field of a JSON secret.
+    pub(crate) sent: Vec<Marked>,
 }
 
 /// Builds the request. The values are borrowed, copied into it, and wiped with `opened` by the caller.
@@ -39,25 +42,22 @@ pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) ->
             .iter()
             .zip(&opened.values)
             .any(|(text, value)| value.echoes && !strength(text.as_bytes()).is_scrubbable()),
-        rendered: Vec::new(),
+        sent: Vec::new(),
     };
     for (text, value) in texts.iter().zip(&opened.values) {
-        injected.rendered.extend(forms_on_the_way(text).map(|form| (marker(value), form)));
+        injected.sent.push((marker(value), text.clone()));
     }
     let mut headers = HeaderMap::new();
     for (name, fragments) in &draft.headers {
         let has_secret = fragments.iter().any(|fragment| matches!(fragment, Fragment::Secret(_)));
         let text = match handwritten_basic(template, name, fragments, &opened.values) {
-            Some(pair) => {
-                injected.rendered.push(pair.clone());
-                Zeroizing::new(format!("Basic {}", *pair.1))
-            }
+            Some(pair) => Zeroizing::new(format!("Basic {}", *pair)),
             None => join(fragments, &texts, str::to_owned)?,
         };
         insert(&mut headers, name, &text, has_secret)?;
     }
     for (slot, value) in template.slots.iter().zip(&opened.values).filter(|(slot, _)| slot.by_type) {
-        let (name, text) = authorization(slot, value, &mut injected.rendered)?;
+        let (name, text) = authorization(slot, value)?;
         insert(&mut headers, &name, &text, true)?;
     }
     if let Some(body) = &draft.body {
@@ -72,7 +72,7 @@ pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) ->
 }
 
 /// The index over everything that must not come back, and whether something that may come back is too short for it.
-pub(crate) fn scan_set(opened: &Opened, rendered: &[(String, Zeroizing<String>)]) -> (ScanSet, bool) {
+pub(crate) fn scan_set(opened: &Opened, sent: &[Marked]) -> (ScanSet, bool) {
     let mut builder = ScanSet::builder();
     let mut unscrubbable = false;
     for ScannedValue { marker, kind, fields, was_sent } in &opened.scan {
@@ -81,11 +81,19 @@ pub(crate) fn scan_set(opened: &Opened, rendered: &[(String, Zeroizing<String>)]
             unscrubbable |= *was_sent && *kind != SecretType::Json && !strength.is_scrubbable();
         }
         if *kind == SecretType::BasicAuth {
-            builder.add_rendered(marker, basic_pair(fields).as_bytes());
+            let field = |name| fields.text(name).unwrap_or_default().as_bytes();
+            builder.add_basic_pair(marker, field("username"), field("password"));
         }
     }
-    for (marker, text) in rendered {
-        builder.add_rendered(marker, text.as_bytes());
+    for (marker, text) in sent {
+        builder.add(marker, text.as_bytes());
+        // A service that transforms what it got transforms what the text became on the way.
+        if text.bytes().any(|byte| percent_encode(&[byte]).len() > 1) {
+            builder.add_encoded(marker, text.as_bytes(), percent_byte);
+        }
+        if text.bytes().any(|byte| byte < 32 || byte == b'"' || byte == b'\\') {
+            builder.add_encoded(marker, text.as_bytes(), json_byte);
+        }
     }
     (builder.build(), unscrubbable)
 }
@@ -94,16 +102,22 @@ fn marker(value: &OpenedValue) -> String {
     format!("[sealed:{}]", value.name)
 }
 
-/// What a text becomes in a URL, a form or JSON. A service that transforms what it got (hexadecimal, base64, reversed)
-/// transforms these and not the text itself, so they are looked for as values of their own. The text is among them
-/// because it may be a part of the secret, such as a field of its JSON, at any place in it.
-fn forms_on_the_way(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
-    let percent = Zeroizing::new(percent_encode(text.as_bytes()));
-    let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
-    let escaped = Zeroizing::new(quoted.trim_matches('"').to_owned());
-    let mut forms = vec![Zeroizing::new(text.to_owned())];
-    forms.extend([percent, escaped].into_iter().filter(|form| **form != *text));
-    forms.into_iter()
+/// What one byte of JSON text becomes between quotes.
+fn json_byte(byte: u8, to: &mut Vec<u8>) {
+    match byte {
+        b'"' | b'\\' => to.extend([b'\\', byte]),
+        b'\n' => to.extend(b"\\n"),
+        b'\r' => to.extend(b"\\r"),
+        b'\t' => to.extend(b"\\t"),
+        8 => to.extend(b"\\b"),
+        12 => to.extend(b"\\f"),
+        0..=31 => to.extend(format!("\\u{byte:04x}").bytes()),
+        other => to.push(other),
+    }
+}
+
+fn percent_byte(byte: u8, to: &mut Vec<u8>) {
+    to.extend(percent_encode(&[byte]).bytes());
 }
 
 fn method(method: &str) -> Result<http::Method, Problem> {
@@ -190,22 +204,17 @@ fn handwritten_basic(
     name: &str,
     fragments: &[Fragment],
     values: &[OpenedValue],
-) -> Option<(String, Zeroizing<String>)> {
+) -> Option<Zeroizing<String>> {
     let [Fragment::Text(scheme), Fragment::Secret(slot)] = fragments else { return None };
     let value = values.get(*slot)?;
     let whole = template.slots.get(*slot)?.field.is_none();
     let is_basic =
         name.eq_ignore_ascii_case("authorization") && scheme.trim_end().eq_ignore_ascii_case("basic");
-    (is_basic && whole && value.kind == SecretType::BasicAuth)
-        .then(|| (marker(value), basic_pair(&value.fields)))
+    (is_basic && whole && value.kind == SecretType::BasicAuth).then(|| basic_pair(&value.fields))
 }
 
 /// What a step's `auth` becomes: the type decides.
-fn authorization(
-    slot: &Slot,
-    value: &OpenedValue,
-    rendered: &mut Vec<(String, Zeroizing<String>)>,
-) -> Result<(String, Zeroizing<String>), Problem> {
+fn authorization(slot: &Slot, value: &OpenedValue) -> Result<(String, Zeroizing<String>), Problem> {
     let field = |name: &str| value.fields.text(name).unwrap_or_default();
     let bearer = |text: &str| ("authorization".to_owned(), Zeroizing::new(format!("Bearer {text}")));
     Ok(match value.kind {
@@ -214,7 +223,6 @@ fn authorization(
         SecretType::ApiKey => (field("header").to_owned(), Zeroizing::new(field("key").to_owned())),
         SecretType::BasicAuth => {
             let pair = basic_pair(&value.fields);
-            rendered.push((marker(value), pair.clone()));
             ("authorization".to_owned(), Zeroizing::new(format!("Basic {}", *pair)))
         }
         SecretType::Json => {

@@ -1,6 +1,6 @@
 //! From a compiled step and its data to a draft of a request, in which every secret is still only a name.
 
-use tacit_model::{Code, Place, Problem, RequestPath, Target};
+use tacit_model::{Code, Place, Problem, RequestPath, Target, limits};
 use tacit_template::{Piece, Rendered, RenderedJson, Scope, SecretRef, Template};
 use tacit_vault::{BodyTemplate, HttpTemplate, UrlPart};
 
@@ -42,6 +42,29 @@ pub struct Draft {
 
 /// What stands for a secret while the path is judged. No data can look like it: data is percent-encoded.
 const SECRET_SEGMENT: &str = "{secret}";
+
+/// Bytes that may still be rendered into one request. One for all its fields: twenty thousand of them, each filled with
+/// the same large variable, would otherwise be a gigabyte.
+struct Left(usize);
+
+impl Left {
+    fn of_url(fragments: &[Fragment]) -> Result<Self, Problem> {
+        let mut left = Self(limits::REQUEST_BODY_BYTES_MAX);
+        left.spend(fragments)?;
+        Ok(left)
+    }
+
+    fn spend(&mut self, fragments: &[Fragment]) -> Result<(), Problem> {
+        let bytes: usize =
+            fragments.iter().map(|f| if let Fragment::Text(text) = f { text.len() } else { 0 }).sum();
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            let limit = limits::REQUEST_BODY_BYTES_MAX;
+            Problem::new(Code::PayloadTooLarge, format!("the request would be over {limit} bytes"))
+                .suggest("send less")
+        })?;
+        Ok(())
+    }
+}
 
 fn failed(field: &str, error: &tacit_template::RenderError) -> Problem {
     let mut problem = Problem::new(Code::UnknownReference, format!("`{field}` cannot be filled in: {error}"))
@@ -102,14 +125,16 @@ impl Draft {
         if judged.is_empty() || judged.starts_with('?') {
             fragments.insert(0, Fragment::Text("/".to_owned()));
         }
+        let mut left = Left::of_url(&fragments)?;
         let mut headers = Vec::with_capacity(template.headers.len());
         for (name, value) in &template.headers {
-            headers.push((
-                name.clone(),
-                in_place(template, value, &Place::of_header(name), &format!("headers.{name}"), scope)?,
-            ));
+            let place = Place::of_header(name);
+            let fragments = in_place(template, value, &place, &format!("headers.{name}"), scope)?;
+            left.spend(&fragments)?;
+            headers.push((name.clone(), fragments));
         }
-        let body = template.body.as_ref().map(|body| render_body(template, body, scope)).transpose()?;
+        let body =
+            template.body.as_ref().map(|body| render_body(template, body, scope, &mut left)).transpose()?;
         Ok(Self { method: template.method.clone(), target, path, path_and_query: fragments, headers, body })
     }
 }
@@ -118,6 +143,7 @@ fn render_body(
     template: &HttpTemplate,
     body: &BodyTemplate,
     scope: &dyn Scope,
+    left: &mut Left,
 ) -> Result<DraftBody, Problem> {
     Ok(match body {
         BodyTemplate::Text(text) => DraftBody::Text(plain(text, "body.text", scope)?),
@@ -125,10 +151,9 @@ fn render_body(
             let mut rendered = Vec::with_capacity(fields.len());
             for (name, value) in fields {
                 let place = Place::Form(name.as_str().into());
-                rendered.push((
-                    name.clone(),
-                    in_place(template, value, &place, &format!("body.form.{name}"), scope)?,
-                ));
+                let fragments = in_place(template, value, &place, &format!("body.form.{name}"), scope)?;
+                left.spend(&fragments)?;
+                rendered.push((name.clone(), fragments));
             }
             DraftBody::Form(rendered)
         }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use tacit_model::{Code, EnvironmentName, HttpStep, Place, Problem, RequestPath, Target, Timestamp, limits};
+use tacit_redact::ScanSet;
 use tacit_template::Scope;
-use tacit_vault::{Caller, HttpTemplate, Opened, Outcome, SecretSlot, UseRequest, Using, Vault};
+use tacit_vault::{Caller, HttpTemplate, Opened, Outcome, RecordedUse, SecretSlot, UseRequest, Using, Vault};
 
 use crate::{
     Answer,
-    inject::{inject, scan_set},
+    inject::{Marked, inject, scan_set},
     render::{Draft, Fragment},
     wire::{Blocked, Connection, Naming, PoolKey, ReadLimits, ResponseRule, Scrubbed, Wire, WireError},
 };
@@ -105,11 +106,12 @@ impl Broker {
             self.vault.record_use(prepared, use_request),
             self.wire.connect(pool_key, &draft.target, naming, remaining(deadline)),
         );
-        let recorded = recorded?;
+        let mut recorded = recorded?;
         let mut outcome = Outcome::default();
-        let rule = recorded.response();
         let (intents, hop) = match connected {
             Ok(connection) => {
+                recorded = self.decided_anew(recorded, use_request).await?;
+                let rule = recorded.response();
                 outcome.address = Some(connection.address().ip());
                 let (intents, opened) = self.vault.open_use(recorded).await;
                 let hop = match opened {
@@ -137,6 +139,21 @@ impl Broker {
         self.vault.finish_use(&intents, &outcome, now());
         hop
     }
+
+    /// A use whose decision still stands now that the connection does. Connecting may take as long as the upstream
+    /// likes, and a revocation that was acknowledged meanwhile counts.
+    async fn decided_anew(
+        &self,
+        mut recorded: RecordedUse,
+        request: &UseRequest<'_>,
+    ) -> Result<RecordedUse, Problem> {
+        while !self.vault.is_current(&recorded).await? {
+            let outcome = Outcome { code: Some(Code::VersionConflict), ..Outcome::default() };
+            self.vault.finish_use(&recorded.into_intents(), &outcome, now());
+            recorded = self.vault.record_use(self.vault.prepare_use(request).await?, request).await?;
+        }
+        Ok(recorded)
+    }
 }
 
 /// Injects, sends and reads.
@@ -154,12 +171,12 @@ async fn exchange(
     let injected = inject(template, draft, opened)?;
     let refused = |why: &str| Err(redirect_refused(&draft.target, why));
     // The index is built while the upstream works on its answer.
-    let rendered = injected.rendered;
+    let sent = injected.sent;
     let (received, (scan, unscrubbable)) =
         tokio::join!(connection.send(injected.request, remaining(deadline)), async {
-            scan_set(opened, &rendered)
+            build_scan_set(opened, &sent)
         });
-    drop(rendered);
+    drop(sent);
     let unscrubbable = unscrubbable || injected.unscrubbable;
     let received = received.map_err(|error| wire_problem(&error, &draft.target))?;
     outcome.status = Some(received.status());
@@ -168,9 +185,10 @@ async fn exchange(
         && matches!(received.status(), 301 | 302 | 303 | 307 | 308)
         && let Some(location) = received.redirect_location()
     {
-        // A value too short to be recognised could be anywhere in the new address.
-        if unscrubbable {
-            return refused("a request whose secret is too short to be recognised in the new address");
+        // What may not be shown may not be followed either: the next answer would show it. And a value too short to be
+        // recognised, or one of too many to look for, could be anywhere in the new address.
+        if unscrubbable || rule != ResponseRule::Scrub {
+            return refused("a request whose answers may not be shown in full");
         }
         // A location that holds a value, in whatever form, would carry it to wherever it points.
         let (_, findings) = tacit_redact::scrub_text(&scan, &location);
@@ -191,6 +209,27 @@ async fn exchange(
     outcome.findings = Some(scrubbed.findings.total());
     metrics::counter!("tacit_broker_findings_total").increment(scrubbed.findings.total());
     Ok(Hop::Answered(scrubbed))
+}
+
+/// Bytes of values from which building the index is worth telling the runtime that this thread is busy.
+const INDEX_INLINE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of values that are looked for in one answer; with more, nothing but the status is shown.
+const INDEX_BYTES_MAX: usize = 256 * 1024;
+
+fn build_scan_set(opened: &Opened, sent: &[Marked]) -> (ScanSet, bool) {
+    let bytes: usize = opened
+        .scan
+        .iter()
+        .flat_map(|scanned| scanned.fields.hidden(scanned.kind))
+        .map(|(_, text)| text.len())
+        .sum();
+    if bytes > INDEX_BYTES_MAX {
+        (ScanSet::empty(), true)
+    } else if bytes > INDEX_INLINE_BYTES_MAX {
+        tokio::task::block_in_place(|| scan_set(opened, sent))
+    } else {
+        scan_set(opened, sent)
+    }
 }
 
 fn slots(template: &HttpTemplate) -> Vec<SecretSlot> {

@@ -158,6 +158,12 @@ impl HttpStep {
         if self.headers.len() > limits::STEP_HEADERS_MAX {
             wrong("headers", format!("must be at most {}", limits::STEP_HEADERS_MAX));
         }
+        if self.query.len() > limits::STEP_FIELDS_MAX {
+            wrong("query", format!("must be at most {}", limits::STEP_FIELDS_MAX));
+        }
+        if matches!(&self.body, Some(Body::Form(fields)) if fields.len() > limits::STEP_FIELDS_MAX) {
+            wrong("body.form", format!("must be at most {} fields", limits::STEP_FIELDS_MAX));
+        }
         if self.redirects > limits::REDIRECTS_MAX {
             wrong("redirects", format!("must be at most {}", limits::REDIRECTS_MAX));
         }

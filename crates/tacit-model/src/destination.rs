@@ -88,7 +88,10 @@ impl HostPattern {
 
     /// The text under which destinations are found by host: the host itself, or `*.base`.
     pub fn index_key(&self) -> String {
-        self.to_string()
+        match self {
+            Self::Exact(host) => host.to_string(),
+            Self::OneLabel(base) => format!("*.{base}"),
+        }
     }
 
     /// The index keys that can match a host.
@@ -304,7 +307,10 @@ impl Destination {
             return wrong("port", "must be from 1 to 65535");
         }
         if !written.methods.iter().all(|method| crate::target::is_sendable_method(method)) {
-            return wrong("methods", "must be methods in capitals that may be sent, such as [\"GET\", \"POST\"]");
+            return wrong(
+                "methods",
+                "must be methods in capitals that may be sent, such as [\"GET\", \"POST\"]",
+            );
         }
         if written.places.is_empty() {
             return wrong("places", "must name at least one place, such as auth");
@@ -510,6 +516,23 @@ mod tests {
         assert!(allows(&d, "GET", "http://127.0.0.1:8081/"));
         assert!(!allows(&d, "GET", "http://localhost:8081/"));
         assert!(!allows(&d, "GET", "http://[::ffff:127.0.0.1]:8081/"));
+    }
+
+    /// Whatever a pattern matches is found by its key.
+    #[test]
+    fn index_keys_find_every_match() {
+        for (pattern, host) in [
+            ("api.good.test", "API.good.test."),
+            ("*.zendesk.com", "acme.zendesk.com"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "[::1]"),
+            ("[2606:4700::1]", "2606:4700:0::1"),
+        ] {
+            let pattern = HostPattern::parse(pattern).unwrap();
+            let host = Host::parse(host).unwrap();
+            assert!(pattern.matches(&host));
+            assert!(HostPattern::index_keys_for(&host).contains(&pattern.index_key()), "{host}");
+        }
     }
 
     /// What is written wrong is refused with its field.

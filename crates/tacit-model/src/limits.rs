@@ -26,8 +26,8 @@ pub const REQUEST_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const RESPONSE_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Headers of a step.
 pub const STEP_HEADERS_MAX: usize = 64;
-/// Bytes of one header's value, before a secret is put in.
-pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Query parameters of a step, and fields of a form.
+pub const STEP_FIELDS_MAX: usize = 256;
 /// Seconds a step may wait for its upstream.
 pub const STEP_TIMEOUT_SECS_MAX: u64 = 300;
 /// Seconds a step waits when it does not say.

@@ -87,7 +87,7 @@ fn first_own(shift: usize) -> usize {
 }
 
 /// The characters that depend on nothing but the value, and the last one as it is at the end of a text.
-fn base64(value: &[u8], shift: usize, to: &mut Vec<u8>) {
+pub(crate) fn base64(value: &[u8], shift: usize, to: &mut Vec<u8>) {
     let byte =
         |at: usize| u32::from(if at < shift { 0 } else { value.get(at - shift).copied().unwrap_or(0) });
     let total = ((shift + value.len()) * 8).div_ceil(6);

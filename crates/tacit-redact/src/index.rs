@@ -243,32 +243,77 @@ pub(crate) struct IndexBuilder {
 
 impl IndexBuilder {
     pub(crate) fn add(&mut self, marker: &str, value: &[u8]) -> Strength {
-        let profile = Profile::of(value);
-        let strength = profile.strength();
-        if !strength.is_scrubbable() {
-            return strength;
-        }
-        self.index.added += 1;
-        let marker = self.marker(marker);
-        self.add_with_siblings(marker, value, &profile);
-        for leaf in json::escaped_leaves(value) {
-            let profile = Profile::of(&leaf);
-            if profile.strength().is_scrubbable() {
-                self.add_with_siblings(marker, &leaf, &profile);
+        // A structured value is its leaves. As one text it would let what everybody knows of it (a field's name, a
+        // public address) stand in for the sixteen characters that must be right before anything is replaced.
+        if let Some(leaves) = json::leaves(value) {
+            for leaf in &leaves {
+                self.add_alone(marker, leaf);
             }
+            return crate::strength(value);
         }
-        strength
+        self.add_alone(marker, value)
     }
 
-    pub(crate) fn add_rendered(&mut self, marker: &str, bytes: &[u8]) -> Strength {
-        let profile = Profile::of_rendered(bytes);
-        let strength = profile.strength();
-        if strength.is_scrubbable() {
+    fn add_alone(&mut self, marker: &str, value: &[u8]) -> Strength {
+        let profile = Profile::of(value);
+        if profile.strength().is_scrubbable() {
             self.index.added += 1;
             let marker = self.marker(marker);
-            self.add_value(marker, bytes, &profile.evidence, 0, true);
+            self.add_with_siblings(marker, value, &profile);
         }
-        strength
+        profile.strength()
+    }
+
+    /// A value as something wrote it: each byte becomes what `encode` appends, and is evidence once however many bytes
+    /// that is, so that an encoding does not make a guess look longer than it is.
+    pub(crate) fn add_encoded(
+        &mut self,
+        marker: &str,
+        value: &[u8],
+        encode: impl Fn(u8, &mut Vec<u8>),
+    ) -> Strength {
+        let profile = Profile::of(value);
+        if profile.strength().is_scrubbable() {
+            let mut bytes = Zeroizing::new(Vec::with_capacity(value.len() * 3));
+            let mut evidence = Vec::with_capacity(value.len() * 3);
+            let mut prefix = 0;
+            for (at, byte) in value.iter().enumerate() {
+                if at == profile.prefix {
+                    prefix = bytes.len();
+                }
+                encode(*byte, &mut bytes);
+                evidence.push(profile.evidence[at]);
+                evidence.resize(bytes.len(), false);
+            }
+            self.index.added += 1;
+            let marker = self.marker(marker);
+            self.add_value(marker, &bytes, &evidence, prefix, true);
+        }
+        profile.strength()
+    }
+
+    /// The base64 of `username:password`. What the user name alone determines is known to many and proves nothing.
+    pub(crate) fn add_basic_pair(&mut self, marker: &str, username: &[u8], password: &[u8]) -> Strength {
+        let profile = Profile::of(password);
+        if profile.strength().is_scrubbable() {
+            let pair = Zeroizing::new([username, b":", password].concat());
+            let first = pair.len() - password.len();
+            let mut encoded = Zeroizing::new(Vec::with_capacity(pair.len() / 3 * 4 + 4));
+            forms::base64(&pair, 0, &mut encoded);
+            // Six bits each: a character is evidence if every byte it takes bits from is.
+            let is_evidence = |at: usize| {
+                let bytes = at * 6 / 8..=(at * 6 + 5) / 8;
+                bytes
+                    .into_iter()
+                    .all(|byte| byte >= first && profile.evidence.get(byte - first).copied().unwrap_or(false))
+            };
+            let evidence: Vec<bool> = (0..encoded.len()).map(is_evidence).collect();
+            let prefix = evidence.iter().position(|evidence| *evidence).unwrap_or(encoded.len());
+            self.index.added += 1;
+            let marker = self.marker(marker);
+            self.add_value(marker, &encoded, &evidence, prefix, true);
+        }
+        profile.strength()
     }
 
     /// The value and the texts it turns into when its blanks and line breaks are treated as such.

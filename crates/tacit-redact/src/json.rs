@@ -14,18 +14,21 @@ struct Literal {
     is_key: bool,
 }
 
-/// The string leaves that read differently than they are written, unescaped. The others are parts of the value
-/// as it stands and need no entry of their own.
-pub(crate) fn escaped_leaves(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+/// The string leaves of a structured value, as they are written and, where that differs, as they read. `None` for a
+/// value that is no structure.
+pub(crate) fn leaves(value: &[u8]) -> Option<Vec<Zeroizing<Vec<u8>>>> {
     if !looks_structured(value) {
-        return Vec::new();
+        return None;
     }
-    literals(value)
-        .filter(|literal| !literal.is_key)
-        .map(|literal| &value[literal.start..literal.end])
-        .filter(|text| memchr::memchr(b'\\', text).is_some())
-        .map(units::unescape_json)
-        .collect()
+    let mut leaves = Vec::new();
+    for literal in literals(value).filter(|literal| !literal.is_key) {
+        let written = &value[literal.start..literal.end];
+        if memchr::memchr(b'\\', written).is_some() {
+            leaves.push(units::unescape_json(written));
+        }
+        leaves.push(Zeroizing::new(written.to_vec()));
+    }
+    Some(leaves)
 }
 
 /// Marks keys and punctuation as no evidence: `"type": "service_account"` stands in every such file.
@@ -82,9 +85,13 @@ mod tests {
 
     #[test]
     fn leaves_are_unescaped_and_keys_are_not_leaves() {
-        let leaves = escaped_leaves(br#"{"ke\ty": "a\nb", "plain": "c", "n": [1, "\u00e9\"x"]}"#);
+        let leaves = leaves(br#"{"ke\ty": "a\nb", "plain": "c", "n": [1, "\u00e9\"x"]}"#).unwrap();
         let texts: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.as_slice()).collect();
-        assert_eq!(texts, [b"a\nb".as_slice(), "é\"x".as_bytes()]);
+        let written = |text: &'static str| text.as_bytes();
+        assert_eq!(
+            texts,
+            [written("a\nb"), written(r"a\nb"), written("c"), written("é\"x"), written(r#"\u00e9\"x"#)]
+        );
     }
 
     #[test]
@@ -99,7 +106,7 @@ mod tests {
     #[test]
     fn broken_json_yields_nothing_and_ends() {
         for broken in [&b"{\"a\": \"b"[..], b"{\"a\": \"b\\", b"{\":}", b"[\"\\\"]", b"\"", b""] {
-            escaped_leaves(broken);
+            let _ = leaves(broken);
             hide_skeleton(broken, &mut vec![true; broken.len()]);
         }
     }

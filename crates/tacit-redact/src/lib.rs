@@ -105,10 +105,15 @@ impl ScanSetBuilder {
         self.index.add(marker, value)
     }
 
-    /// Adds a string that the broker rendered from values, such as the base64 of `user:password`. No public
-    /// prefix is looked for in it; otherwise it is treated as a value.
-    pub fn add_rendered(&mut self, marker: &str, bytes: &[u8]) -> Strength {
-        self.index.add_rendered(marker, bytes)
+    /// Adds a value as the broker wrote it into a URL, a form or JSON: `encode` appends what one byte becomes. For services
+    /// that transform what they got, which is this and not the value.
+    pub fn add_encoded(&mut self, marker: &str, value: &[u8], encode: impl Fn(u8, &mut Vec<u8>)) -> Strength {
+        self.index.add_encoded(marker, value, encode)
+    }
+
+    /// Adds the base64 of `username:password`, as HTTP's Basic scheme writes it.
+    pub fn add_basic_pair(&mut self, marker: &str, username: &[u8], password: &[u8]) -> Strength {
+        self.index.add_basic_pair(marker, username, password)
     }
 
     /// The finished set.

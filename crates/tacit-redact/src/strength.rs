@@ -151,8 +151,12 @@ impl Strength {
 /// continues what stands before it, count nothing; an alphabet of four or fewer characters counts in part. A
 /// value whose unpredictable characters are strewn so thinly that no window of them exists is reported as below
 /// the limit.
+///
+/// A structured value is as strong as the weakest of its texts: each of them is looked for by itself.
 pub fn strength(value: &[u8]) -> Strength {
-    Profile::of(value).strength()
+    let weakest =
+        json::leaves(value).and_then(|leaves| leaves.iter().map(|leaf| Profile::of(leaf).strength()).min());
+    weakest.unwrap_or_else(|| Profile::of(value).strength())
 }
 
 /// What is known about each byte of a value.
@@ -172,13 +176,9 @@ impl Profile {
         evidence[..prefix].fill(false);
         hide_armour(value, &mut evidence);
         hide_public_parts(value, &mut evidence);
+        hide_address(value, &mut evidence);
         json::hide_skeleton(value, &mut evidence);
         Self::finish(value, evidence, prefix)
-    }
-
-    /// For bytes that the broker rendered itself: repetition is the only thing to look for.
-    pub(crate) fn of_rendered(value: &[u8]) -> Self {
-        Self::finish(value, vec![true; value.len()], 0)
     }
 
     fn finish(value: &[u8], mut evidence: Vec<bool>, prefix: usize) -> Self {
@@ -238,6 +238,24 @@ fn words(value: &[u8]) -> usize {
     let rest = &value[end..];
     let sound = rest.len() >= WINDOW && rest.iter().all(u8::is_ascii_alphanumeric);
     if sound { end } else { 0 }
+}
+
+/// `postgres://app:PASSWORD@db.example/app`: of an address with a password only the password is unpredictable; of another
+/// one, what comes after the host. Host, user and database are in every runbook.
+fn hide_address(value: &[u8], evidence: &mut [bool]) {
+    let Some(authority) = scheme(value) else { return };
+    let rest = &value[authority..];
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let at = rest[..end].iter().rposition(|b| *b == b'@');
+    let password = at.and_then(|at| rest[..at].iter().position(|b| *b == b':').map(|colon| (colon + 1, at)));
+    match password {
+        Some((from, to)) if from < to => {
+            evidence[..authority + from].fill(false);
+            evidence[authority + to..].fill(false);
+        }
+        _ if end < rest.len() => evidence[..authority + end].fill(false),
+        _ => {}
+    }
 }
 
 /// `-----BEGIN … KEY-----` and its end.

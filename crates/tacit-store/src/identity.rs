@@ -25,8 +25,9 @@ pub fn peek(directory: &Path) -> Result<Option<Identity>, StoreError> {
     if !file.exists() {
         return Ok(None);
     }
-    // `immutable`: no lock, no journal, no shared-memory file. Identity and schema are in the main file, because they
-    // are written and checkpointed before the first request.
+    // `immutable`: no lock, no journal, no shared-memory file. After a kill there is a journal to be read with the file;
+    // reading both leaves them as they are and makes only the index of the journal anew.
+    let has_journal = file.with_extension("db-wal").metadata().is_ok_and(|journal| journal.len() > 0);
     let mut url = String::from("file:");
     for byte in file.as_os_str().as_encoded_bytes() {
         match byte {
@@ -36,7 +37,7 @@ pub fn peek(directory: &Path) -> Result<Option<Identity>, StoreError> {
             other => url.push_str(&format!("%{other:02x}")),
         }
     }
-    url.push_str("?immutable=1");
+    url.push_str(if has_journal { "?mode=ro" } else { "?immutable=1" });
     let connection =
         Connection::open_with_flags(url, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?;
     let found = migrate::schema_of(&connection)?;

@@ -33,6 +33,8 @@ impl Vault {
     /// `first_sent` remembers hosts that a value was never sent to before; it changes what must be looked for in answers
     /// from there, and so the revision.
     ///
+    /// Returns the usable proofs and the revision at which they became so.
+    ///
     /// One conditional write for all proofs of one act: after a revocation is acknowledged, no act that relied on the old
     /// right can begin, whatever was cached where.
     pub(crate) async fn record_intent<V: Opens>(
@@ -42,14 +44,14 @@ impl Vault {
         proofs: Vec<Authorized<V>>,
         events: &[Event],
         first_sent: Vec<Statement>,
-    ) -> Result<Vec<Recorded<V>>, Stop> {
+    ) -> Result<(Vec<Recorded<V>>, i64), Stop> {
         if proofs.iter().any(|proof| proof.revision() != revision) || events.is_empty() {
             return Err(Problem::internal("a proof and its intent do not belong together").into());
         }
         let change = events.iter().fold(Change::new(workspace).only_at(revision), Change::record);
         let change = if first_sent.is_empty() { change } else { change.and_all(first_sent).bump() };
-        self.0.store.write(change).await?;
-        Ok(proofs.into_iter().map(Recorded).collect())
+        let committed = self.0.store.write(change).await?;
+        Ok((proofs.into_iter().map(Recorded).collect(), committed.revision))
     }
 
     /// A proof to know a value only so that it can be taken out of the answer of an act that is on the record.

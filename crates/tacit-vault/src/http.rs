@@ -62,33 +62,40 @@ pub struct HttpTemplate {
     pub foreign_credential: bool,
 }
 
-/// Header names that carry a credential of somebody's, for the `exclusive` rule.
+/// Names of headers, parameters and fields that carry a credential of somebody's, for the `exclusive` rule.
 fn is_credential_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    const EXACT: &[&str] = &[
+    const WHOLE: &[&str] = &["key", "sig", "sid", "pass", "code_verifier"];
+    const WORDS: &[&str] = &[
+        "auth",
         "authorization",
-        "proxy-authorization",
+        "authentication",
+        "session",
+        "sessionid",
+        "signature",
+        "jwt",
+        "bearer",
         "cookie",
-        "x-api-key",
-        "api-key",
-        "apikey",
-        "x-auth-token",
-        "private-token",
+        "credential",
+        "credentials",
+        "pwd",
     ];
     const PARTS: &[&str] = &[
         "token",
         "secret",
+        "passw",
+        "apikey",
         "api-key",
         "api_key",
-        "apikey",
+        "accesskey",
         "access-key",
         "access_key",
-        "password",
-        "credential",
         "auth-key",
         "auth_key",
     ];
-    EXACT.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
+    WHOLE.contains(&name.as_str())
+        || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
+        || PARTS.iter().any(|part| name.contains(part))
 }
 
 /// Headers that a step may not set: the broker makes them, or they would steer something other than the service.
@@ -403,7 +410,7 @@ impl Compiler {
                 continue;
             }
             let Some(template) = self.text(&field, value) else { continue };
-            if !self.secret_in(&field, &template, &place(name)) && at == "query" && is_credential_name(name) {
+            if !self.secret_in(&field, &template, &place(name)) && is_credential_name(name) {
                 self.foreign = true;
             }
             compiled.push((name.clone(), template));

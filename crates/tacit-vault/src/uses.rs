@@ -111,6 +111,8 @@ struct Used {
 pub struct RecordedUse {
     prepared: PreparedUse,
     recorded: Vec<Recorded<Use>>,
+    /// The workspace's revision when the intent became durable.
+    revision: i64,
 }
 
 /// One value, in the order of the request's slots.
@@ -409,7 +411,7 @@ impl Vault {
             let first_sent = prepared.first_sent.iter().map(sent).collect();
             let (workspace, revision) = (prepared.workspace, prepared.revision);
             match self.record_intent(workspace, revision, proofs, &prepared.intents, first_sent).await {
-                Ok(recorded) => return Ok(RecordedUse { prepared, recorded }),
+                Ok((recorded, revision)) => return Ok(RecordedUse { prepared, recorded, revision }),
                 Err(Stop::Problem(problem)) => return Err(problem),
                 Err(Stop::Stale) => prepared = self.prepare_use(request).await?,
             }
@@ -417,9 +419,19 @@ impl Vault {
         Err(busy())
     }
 
+    /// Whether nothing changed in the workspace since the intent became durable. What took long to connect is decided
+    /// again before its values are opened: a right that was withdrawn meanwhile is withdrawn for it too.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn is_current(&self, used: &RecordedUse) -> Result<bool, Problem> {
+        let revision = self.0.store.revision(used.prepared.workspace).await.map_err(Problem::internal)?;
+        Ok(revision == used.revision)
+    }
+
     /// The values of a request whose intent is on the record, and the intents to which its outcome belongs.
     pub async fn open_use(&self, used: RecordedUse) -> (Intents, Result<Opened, Problem>) {
-        let RecordedUse { mut prepared, recorded } = used;
+        let RecordedUse { mut prepared, recorded, .. } = used;
         let intents =
             Intents { workspace: prepared.workspace, events: std::mem::take(&mut prepared.intents) };
         (intents, self.open_prepared(prepared, &recorded).await)

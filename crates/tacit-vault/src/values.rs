@@ -156,7 +156,7 @@ impl Vault {
         let version = current_version(&snapshot, environment.id, &versions)?;
         event.detail.version = Some(version.version.unsigned_abs());
         let workspace = access.view.workspace.id;
-        let recorded = self
+        let (recorded, _) = self
             .record_intent(
                 workspace,
                 access.view.revision,

@@ -142,7 +142,7 @@ fn c13_lines_and_body_of_a_pem() {
 fn c13_leaves_of_a_json_value() {
     let value =
         br#"{"type": "service_account", "id": "7hG2kQ9zXv4LpW8sRt1Y", "key": "Qm2Lx9Tb\nVw4Kc8Zr\/3FjK5a"}"#;
-    let set = set_of(&[("[sealed:S]", value)]);
+    let set = set_with_weak_leaves(std::str::from_utf8(value).unwrap());
     for text in ["7hG2kQ9zXv4LpW8sRt1Y", "Qm2Lx9Tb\nVw4Kc8Zr/3FjK5a", r"Qm2Lx9Tb\nVw4Kc8Zr\/3FjK5a"] {
         assert_eq!(scrub(&set, format!("<{text}>").as_bytes()), b"<[sealed:S]>", "{text}");
     }
@@ -152,9 +152,9 @@ fn c13_leaves_of_a_json_value() {
 
 #[test]
 fn c13_a_rendered_basic_pair() {
-    let pair = STANDARD.encode("user:hunter2hunter3");
+    let pair = STANDARD.encode("user:Qm2Lx9TbVw4Kc8Zr3FjK5a");
     let mut set = ScanSet::builder();
-    assert!(set.add_rendered("[sealed]", pair.as_bytes()).is_scrubbable());
+    assert!(set.add_basic_pair("[sealed]", b"user", b"Qm2Lx9TbVw4Kc8Zr3FjK5a").is_scrubbable());
     let (text, findings) = scrub_text(&set.build(), &format!("authorization: Basic {pair}\r\n"));
     assert_eq!(text, "authorization: Basic [sealed]\r\n");
     assert_eq!(findings.count(Form::Rendered), 1);
@@ -236,4 +236,45 @@ fn j10_a_thousand_values_with_one_beginning() {
     assert!(findings.total() > 0, "comparisons ran out and nothing was replaced");
     let value = format!("<Vq7Lm2Xc9RtB4kNp{:016x}>", 7u64.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     assert_eq!(scrub(&set, value.as_bytes()), b"<[sealed]>");
+}
+
+/// A JSON value whose strong leaves are looked for, although it is as weak as its weakest.
+fn set_with_weak_leaves(value: &str) -> ScanSet {
+    let mut set = ScanSet::builder();
+    set.add("[sealed:S]", value.as_bytes());
+    set.build()
+}
+
+/// J3: what everybody may know beside a value proves nothing. A long user name, the fields and addresses of a JSON secret,
+/// the host of a database address: none of them, with a guess behind it, makes the guess's truth visible.
+#[test]
+fn j3_known_neighbours_are_no_evidence() {
+    let user = "AC5f0c83a1b2d94e7788";
+    let password = "Zk4!pQ9wLm2#z5O4ACao7YKsFHTOLDgE";
+    let mut set = ScanSet::builder();
+    assert!(set.add_basic_pair("[sealed]", user.as_bytes(), password.as_bytes()).is_scrubbable());
+    let set = set.build();
+    for known in 0..10 {
+        let right = STANDARD.encode(format!("{user}:{}", &password[..known + 1]));
+        let wrong = STANDARD.encode(format!("{user}:{}\u{7f}", &password[..known]));
+        for text in [right, wrong] {
+            assert_eq!(scrub(&set, text.as_bytes()), text.as_bytes(), "{known}");
+        }
+    }
+    let json = r#"{"a_token_uri":"https://oauth2.googleapis.com/token","client_secret":"f3a94b1c7d20e86519ab42cd78ef01365c9d7b2a"}"#;
+    let address = "postgres://app:f3a94b1c7d20e86519ab42cd78ef0136@db.internal.example.com:5432/production";
+    for (value, known, next) in [
+        (json, r#"https://oauth2.googleapis.com/token","client_secret":""#, "f3a94b1c7d"),
+        (address, "postgres://app:", "f3a94b1c7d"),
+    ] {
+        let set = set_with_weak_leaves(value);
+        let right = scrub(&set, format!("{known}{next}").as_bytes());
+        let wrong = scrub(&set, format!("{known}{}", "0000000000").as_bytes());
+        assert_eq!(right.len(), wrong.len(), "{value}");
+    }
+    let set = set_of(&[("[sealed:S]", address.as_bytes())]);
+    let behind = "@db.internal.example.com:5432/production";
+    let (right, wrong) = (format!("cd78ef0136{behind}"), format!("xxxxxxxxxx{behind}"));
+    assert_eq!(scrub(&set, right.as_bytes()).len(), scrub(&set, wrong.as_bytes()).len());
+    assert!(!String::from_utf8(scrub(&set, address.as_bytes())).unwrap().contains("f3a94b1c7d20e865"));
 }

@@ -32,15 +32,19 @@ pub(crate) async fn send(
     let variables = variables(&template)?;
     let mut data = Data::new(Value::Null, environment.as_str(), "");
     data.set_variables(app.vault.variables_for(&caller, &environment, &variables).await?);
-    let request = tacit_broker::SendRequest {
-        caller: &caller,
-        using: Using::Caller,
-        environment: &environment,
-        step: &step,
-        template: &template,
-        scope: &data,
-    };
-    let answer = app.broker.send(request).await?;
+    // A task of its own: a caller who hangs up does not keep the outcome off the record.
+    let sending = tokio::spawn(async move {
+        let request = tacit_broker::SendRequest {
+            caller: &caller,
+            using: Using::Caller,
+            environment: &environment,
+            step: &step,
+            template: &template,
+            scope: &data,
+        };
+        app.broker.send(request).await
+    });
+    let answer = sending.await.map_err(Problem::internal)??;
     let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
     Ok(Out(SentResponse {
         status: answer.status,

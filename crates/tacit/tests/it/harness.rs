@@ -59,8 +59,8 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(&options.arguments)
-            .envs(options.environment.iter().cloned())
             .env("TACIT_LOG", "trace,hyper=info,rustls=info,h2=info")
+            .envs(options.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).unwrap())
@@ -247,5 +247,17 @@ impl Client {
     /// The newest event that fits, with the owner's eyes.
     pub(crate) async fn newest_event(&self, query: &str) -> Value {
         self.get(&format!("/events?{query}&limit=1")).await.expect(200)["items"][0].clone()
+    }
+
+    /// The newest event that fits, once there is one: outcomes are written after the answer.
+    pub(crate) async fn event_soon(&self, query: &str) -> Value {
+        for _ in 0..100 {
+            let event = self.newest_event(query).await;
+            if !event.is_null() {
+                return event;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("there is no event with {query}");
     }
 }

@@ -1,5 +1,25 @@
 //! Tests of the whole: a real server process, spoken to over HTTP and by the command line.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a helper that panics fails its test, which is what it is for")]
 
-#[expect(dead_code, reason = "a harness offers more than the tests need today")]
+mod addresses;
+mod canary;
+mod cli;
+mod disguise;
 mod harness;
+mod holes;
+mod hostile;
+#[cfg(feature = "acceptance")]
+mod httpbin;
+mod life;
 mod main_job;
+mod redirects;
+mod refusals;
+mod revoking;
+mod rights;
+mod routes;
+mod subtle;
+mod tenants;
+mod disk;
+mod kill;
+mod start;
+mod store_process;

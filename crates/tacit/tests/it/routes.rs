@@ -1,0 +1,177 @@
+//! Every route with a body that fits it and the right that it needs, written down from the contract and not from the
+//! code. A route that is not in this table fails the tests that walk it.
+
+use serde_json::{Value, json};
+
+use crate::harness::Client;
+
+/// One route.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// As the OpenAPI document writes it.
+    pub(crate) path: &'static str,
+    /// The right it needs; `None` for what everybody in the workspace may do.
+    pub(crate) right: Option<&'static str>,
+    /// A body that fits; `#` stands for the owner of the things in the path.
+    body: &'static str,
+}
+
+/// What only the instance's administrator may.
+pub(crate) const INSTANCE: &str = "instance.admin";
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    right: Option<&'static str>,
+    body: &'static str,
+) -> Route {
+    Route { method, path, right, body }
+}
+
+const W: Option<&str> = Some("secret.write");
+const M: Option<&str> = Some("member.manage");
+const V: Option<&str> = Some("variable.write");
+const A: Option<&str> = Some("automation.write");
+
+/// Reads first, then writes, deletions last, so that each finds what it works on.
+#[rustfmt::skip]
+pub(crate) const ROUTES: &[Route] = &[
+    route("GET", "/healthz", None, ""),
+    route("GET", "/readyz", None, ""),
+    route("GET", "/metrics", None, ""),
+    route("GET", "/openapi.json", None, ""),
+    route("GET", "/v1/whoami", None, ""),
+    route("GET", "/v1/workspaces", None, ""),
+    route("POST", "/v1/workspaces", Some(INSTANCE), r#"{"name": "made-by-#"}"#),
+    route("GET", "/v1/workspaces/{workspace}", None, ""),
+    route("PATCH", "/v1/workspaces/{workspace}", Some("workspace.manage"), r#"{"version_keep_count": 9}"#),
+    route("GET", "/v1/workspaces/{workspace}/environments", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/environments", Some("workspace.manage"), r#"{"name": "env-#", "protected": false}"#),
+    route("GET", "/v1/workspaces/{workspace}/members", None, ""),
+    route("GET", "/v1/workspaces/{workspace}/events", Some("audit.read"), ""),
+    route("GET", "/v1/workspaces/{workspace}/service-accounts", M, ""),
+    route("POST", "/v1/workspaces/{workspace}/service-accounts", M, r#"{"name": "new-#", "role": "auditor"}"#),
+    route("GET", "/v1/workspaces/{workspace}/service-accounts/{name}/tokens", M, ""),
+    route("POST", "/v1/workspaces/{workspace}/service-accounts/{name}/tokens", M, "{}"),
+    route("GET", "/v1/workspaces/{workspace}/secrets", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/secrets", W, r#"{"name": "new-secret-#"}"#),
+    route("GET", "/v1/workspaces/{workspace}/secrets/{name}", None, ""),
+    route("PATCH", "/v1/workspaces/{workspace}/secrets/{name}", W, r#"{"description": "changed"}"#),
+    route("GET", "/v1/workspaces/{workspace}/secrets/{name}/usages", None, ""),
+    route("PUT", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}", W, r#"{"fields": {"value": "Cq1Dr6Es3Ft8Gu5Hv0Iw7Jx2Ky9Lz4Ma"}}"#),
+    route("POST", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/reveal", Some("secret.reveal"), "{}"),
+    route("GET", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/versions", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/rollback", W, r#"{"version": 1}"#),
+    route("POST", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/disable", W, ""),
+    route("POST", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/enable", W, ""),
+    route("POST", "/v1/workspaces/{workspace}/secrets/{name}/disable", W, ""),
+    route("POST", "/v1/workspaces/{workspace}/secrets/{name}/enable", W, ""),
+    route("POST", "/v1/workspaces/{workspace}/requests", Some("secret.use"), r#"{"environment": "test", "url": "https://192.0.2.1/"}"#),
+    route("GET", "/v1/workspaces/{workspace}/variables", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/variables", V, r#"{"name": "new-variable-#"}"#),
+    route("GET", "/v1/workspaces/{workspace}/variables/{name}", None, ""),
+    route("PATCH", "/v1/workspaces/{workspace}/variables/{name}", V, r#"{"description": "changed"}"#),
+    route("PUT", "/v1/workspaces/{workspace}/variables/{name}/values/{environment}", V, r#"{"value": "changed"}"#),
+    route("GET", "/v1/workspaces/{workspace}/automations", None, ""),
+    route("GET", "/v1/workspaces/{workspace}/automations/{name}", None, ""),
+    route("PUT", "/v1/workspaces/{workspace}/automations/{name}", A, r#"{"steps": [{"id": "a", "http": {"url": "https://192.0.2.1/"}}]}"#),
+    route("POST", "/v1/workspaces/{workspace}/automations/{name}/runs", Some("automation.run"), r#"{"environment": "test"}"#),
+    route("GET", "/v1/workspaces/{workspace}/runs", None, ""),
+    route("GET", "/v1/workspaces/{workspace}/runs/{id}", None, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/service-accounts/{name}/tokens/{id}", M, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/service-accounts/{name}", M, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/variables/{name}", V, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/automations/{name}", A, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/secrets/{name}", Some("secret.delete"), ""),
+    route("POST", "/v1/workspaces/{workspace}/secrets/{name}/restore", Some("secret.delete"), ""),
+];
+
+/// Things for one caller to work on: a secret, a variable, an automation with a run, an account with a token.
+pub(crate) struct Things {
+    tag: String,
+    token: String,
+    run: String,
+}
+
+impl Things {
+    /// Makes them as the owner.
+    pub(crate) async fn make(owner: &Client, tag: &str) -> Self {
+        let value = json!({"value": "Zq8Wn3Lk5Rt7Yp2Xc9Vb4Mf6Hd1Js0Gu"});
+        let secret =
+            json!({"name": format!("secret-{tag}"), "visibility": "masked", "values": {"test": value}});
+        owner.post("/secrets", secret).await.expect(201);
+        owner
+            .post("/variables", json!({"name": format!("variable-{tag}"), "values": {"test": "v"}}))
+            .await
+            .expect(201);
+        let step = json!({"id": "a", "http": {"url": "https://192.0.2.1/", "timeout_secs": 1}});
+        owner.put(&format!("/automations/automation-{tag}"), json!({"steps": [step]})).await.expect(201);
+        let run = owner
+            .post(&format!("/automations/automation-{tag}/runs"), json!({"environment": "test"}))
+            .await
+            .expect(201);
+        owner
+            .post("/service-accounts", json!({"name": format!("account-{tag}"), "role": "auditor"}))
+            .await
+            .expect(201);
+        let token =
+            owner.post(&format!("/service-accounts/account-{tag}/tokens"), json!({})).await.expect(201);
+        let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
+        Self { tag: tag.to_owned(), token: text(&token), run: text(&run) }
+    }
+}
+
+impl Things {
+    /// Names and ids of the same shape that nothing has.
+    pub(crate) fn absent(&self) -> Self {
+        let other =
+            |id: &str| format!("{}{}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
+        Self { tag: "absent".to_owned(), token: other(&self.token), run: other(&self.run) }
+    }
+}
+
+impl Route {
+    /// The path with names in it, in a workspace.
+    pub(crate) fn path_to(&self, workspace: &str, things: &Things) -> String {
+        let noun = ["secrets", "variables", "automations", "service-accounts"]
+            .iter()
+            .find(|noun| self.path.contains(&format!("/{noun}/")));
+        let name = noun
+            .map(|noun| {
+                format!("{}-{}", noun.trim_start_matches("service-").trim_end_matches('s'), things.tag)
+            })
+            .unwrap_or_default();
+        let id = if self.path.contains("/runs/") { &things.run } else { &things.token };
+        self.path
+            .replace("{workspace}", workspace)
+            .replace("{name}", &name)
+            .replace("{environment}", "test")
+            .replace("{id}", id)
+    }
+
+    /// The body with names in it.
+    pub(crate) fn body_for(&self, tag: &str) -> Option<Value> {
+        (!self.body.is_empty()).then(|| serde_json::from_str(&self.body.replace('#', tag)).unwrap())
+    }
+}
+
+/// Fails if the document and the table name different routes.
+pub(crate) async fn assert_complete(owner: &Client) {
+    let document = owner.get("/openapi.json").await.expect(200);
+    let mut documented = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| ["get", "post", "put", "patch", "delete"].contains(&key.as_str()))
+        {
+            documented.push(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let mut listed: Vec<String> =
+        ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    documented.sort();
+    listed.sort();
+    assert_eq!(documented, listed, "a route is missing here or there");
+}
