@@ -105,6 +105,9 @@ pub struct SentResponse {
     pub body_encoding: Option<String>,
     /// How many times something was taken out.
     pub redactions: u64,
+    /// Whether the body is a container (an archive, an image) that was scanned as it is but cannot be looked into.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opaque: bool,
 }
 
 fn get() -> String {

@@ -1,9 +1,6 @@
 //! From nothing to ready, and what a server holds that has nothing to do.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Instant};
 
 use crate::{Plan, instance, process::Memory, stats::median};
 
@@ -25,8 +22,6 @@ pub(crate) fn measure(tacit: &Path, directory: &Path, plan: Plan) -> anyhow::Res
         let began = Instant::now();
         let served = instance::serve(tacit, &data)?;
         took_ms.push(began.elapsed().as_secs_f64() * 1000.0);
-        // A server that says it is ready may not listen for signals yet.
-        std::thread::sleep(Duration::from_millis(20));
         served.stop()?;
     }
     let served = instance::serve(tacit, &data)?;

@@ -18,11 +18,13 @@ pub struct Answer {
     pub body_encoding: Option<&'static str>,
     /// How many places were taken out.
     pub redactions: u64,
+    /// Whether the body is a container (an archive, an image) that the scrubber cannot look into.
+    pub opaque: bool,
 }
 
 impl Answer {
     pub(crate) fn new(scrubbed: Scrubbed, fields: Option<&[String]>) -> Self {
-        let redactions = scrubbed.findings.total();
+        let (redactions, opaque) = (scrubbed.findings.total(), scrubbed.is_opaque);
         let is_json =
             scrubbed.headers.iter().any(|(name, value)| name == "content-type" && is_json_type(value));
         let mut headers = Map::new();
@@ -42,7 +44,7 @@ impl Answer {
             Some(pointers) => keep(&body, pointers),
             None => body,
         };
-        Self { status: scrubbed.status, headers, body, body_encoding, redactions }
+        Self { status: scrubbed.status, headers, body, body_encoding, redactions, opaque }
     }
 
     /// The step's result: `{status, headers, body, body_encoding?}`.
@@ -53,6 +55,9 @@ impl Answer {
         result.insert("body".to_owned(), self.body.clone());
         if let Some(encoding) = self.body_encoding {
             result.insert("body_encoding".to_owned(), encoding.into());
+        }
+        if self.opaque {
+            result.insert("opaque".to_owned(), true.into());
         }
         Value::Object(result)
     }

@@ -148,6 +148,15 @@ pub fn generate(kind: TokenKind) -> (TokenText, TokenHash) {
     assemble(kind, &body)
 }
 
+/// What kind of token a text claims to be, and its hash: [`kind_of`] and [`hash_of`] in one look.
+///
+/// # Errors
+/// As [`hash_of`].
+pub fn parse(presented: &str) -> Result<(TokenKind, TokenHash), TokenError> {
+    let kind = kind_of(presented)?;
+    Ok((kind, hash_of_well_formed(presented)))
+}
+
 /// The hash to look a presented token up by.
 ///
 /// # Errors

@@ -34,10 +34,8 @@ fn bearer(parts: &Parts) -> Result<TokenHash, Problem> {
         return Err(unauthenticated());
     }
     // Only what a person or a machine signs in with; every other kind is for other doors.
-    match token::kind_of(text) {
-        Ok(TokenKind::User | TokenKind::ServiceAccount) => {
-            token::hash_of(text).map_err(|_| unauthenticated())
-        }
+    match token::parse(text) {
+        Ok((TokenKind::User | TokenKind::ServiceAccount, hash)) => Ok(hash),
         _ => Err(unauthenticated()),
     }
 }

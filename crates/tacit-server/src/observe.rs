@@ -81,7 +81,11 @@ pub(crate) fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new("info,hickory_proto=error,hickory_resolver=error")
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Said about a line that cannot be written, it would be one more line that cannot, and `eprintln!` panics.
+        .log_internal_errors(false);
     // A second start in one process (tests) keeps the first one's.
     let _ = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
 }

@@ -89,9 +89,20 @@ fn make(path: &Path) -> Result<RootKey, StartError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(failed)?;
     }
     let key = RootKey::generate();
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    // Written beside its place and moved there whole: a kill or a full disk never leaves half a key. A link, because it
+    // refuses to replace a key that somebody else put there meanwhile.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(failed)?;
     file.write_all(key.to_file_text().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::hard_link(&beside, path).and_then(|()| fs::remove_file(&beside)).map_err(failed)?;
     fs::File::open(&directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
     Ok(key)
 }

@@ -120,7 +120,11 @@ pub fn init(options: &InitOptions) -> Result<Initialised, StartError> {
             ),
         ));
     }
-    let root = root_key(&options.data, options.root_key.as_ref(), true)?;
+    let root = root_key(
+        &options.data,
+        options.root_key.as_ref(),
+        !tacit_store::identity::has_database(&options.data),
+    )?;
     runtime()?.block_on(async {
         let (vault, owner) = open_instance(&options.data, root, time::now()).await?;
         vault.store().close();
@@ -154,9 +158,7 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
     let listener = listen::bind(&options).await?;
     let address = listener.address();
     let wire = wire(&options, address)?;
-    let is_new = tacit_store::identity::peek(&options.data)
-        .map_err(|error| StartError::new(error.to_string(), "look at the data directory"))?
-        .is_none();
+    let is_new = !tacit_store::identity::has_database(&options.data);
     let root = root_key(&options.data, options.root_key.as_ref(), is_new)?;
     let (vault, owner) = open_instance(&options.data, root, time::now()).await?;
     let metrics = observe_metrics()?;
@@ -168,8 +170,10 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
     }
     let app = App { vault: vault.clone(), broker, runner: runner.clone(), metrics };
     let purging = tokio::spawn(purge(vault.clone()));
+    // Before anybody is told that there is something to stop.
+    let stop = stop_signal();
     announce(&listener.url(), owner.as_ref());
-    listener.serve(router::router(app), stop_signal()).await;
+    listener.serve(router::router(app), stop).await;
     purging.abort();
     if tokio::time::timeout(Duration::from_secs(RUN_DRAIN_SECS_MAX), runner.idle()).await.is_err() {
         tracing::warn!("some runs were still going; the next start marks them interrupted");
@@ -242,17 +246,19 @@ async fn purge(vault: Vault) {
     }
 }
 
-async fn stop_signal() {
+/// Catches the signals now, and ends when one comes.
+fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("signals cannot be caught; the server ends only when it is killed");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = caught else {
+            tracing::warn!("signals cannot be caught; the server ends only when it is killed");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

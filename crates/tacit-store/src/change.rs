@@ -57,6 +57,7 @@ impl From<&Event> for NewEvent {
 pub struct Change {
     pub(crate) workspace: WorkspaceId,
     pub(crate) expected_revision: Option<i64>,
+    pub(crate) settles: bool,
     pub(crate) bumps_revision: bool,
     pub(crate) statements: Vec<Statement>,
     pub(crate) events: Vec<NewEvent>,
@@ -68,10 +69,18 @@ impl Change {
         Self {
             workspace,
             expected_revision: None,
+            settles: false,
             bumps_revision: false,
             statements: Vec::new(),
             events: Vec::new(),
         }
+    }
+
+    /// In the database file itself, not only in its journal, when it is acknowledged.
+    #[must_use]
+    pub fn settle(mut self) -> Self {
+        self.settles = true;
+        self
     }
 
     /// Only if the workspace is still at this revision.

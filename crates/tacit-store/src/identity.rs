@@ -16,6 +16,11 @@ pub struct Identity {
     pub key_check: Vec<u8>,
 }
 
+/// Whether a data directory has a database, whatever is in it. Its root key was made before it.
+pub fn has_database(directory: &Path) -> bool {
+    directory.join(DATABASE_FILE).exists()
+}
+
 /// Looks at a data directory without changing a byte of it. `None` when there is no database.
 ///
 /// # Errors

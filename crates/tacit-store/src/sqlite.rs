@@ -103,7 +103,8 @@ impl Sqlite {
     }
 
     pub(crate) fn write_soon(&self, change: Change) {
-        if let Err(error) = self.submit(change) {
+        let queued = self.0.writer.as_ref().map(|writer| writer.submit_unwaited(change));
+        if let Some(Err(error)) = queued {
             tracing::error!(%error, "an outcome could not be recorded");
         }
     }

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -20,6 +21,9 @@ use crate::{Change, StoreError, WriteError, sqlite::Revisions};
 const BATCH_MAX: usize = 256;
 /// Changes that may wait; whoever comes later is told that the record cannot be written.
 const QUEUE_MAX: usize = 8192;
+
+/// How long a change that nobody waits for may wait for company.
+const UNWAITED_HELD: Duration = Duration::from_millis(10);
 
 /// What became durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +39,19 @@ pub(crate) type Pending = oneshot::Receiver<Result<Committed, WriteError>>;
 
 struct Job {
     change: Change,
-    done: oneshot::Sender<Result<Committed, WriteError>>,
+    /// None where nobody waits for the end.
+    done: Option<oneshot::Sender<Result<Committed, WriteError>>>,
+}
+
+impl Job {
+    fn answer(self, result: Result<Committed, WriteError>) {
+        match (self.done, result) {
+            // Whoever waited may be gone.
+            (Some(done), result) => drop(done.send(result)),
+            (None, Err(error)) => tracing::error!(%error, "an outcome could not be recorded"),
+            (None, Ok(_)) => {}
+        }
+    }
 }
 
 pub(crate) struct Writer {
@@ -55,12 +71,20 @@ impl Writer {
     /// Puts a change into the queue.
     pub(crate) fn submit(&self, change: Change) -> Result<Pending, WriteError> {
         let (done, result) = oneshot::channel();
+        self.queue(Job { change, done: Some(done) })?;
+        Ok(result)
+    }
+
+    /// Puts a change into the queue whose end nobody waits for.
+    pub(crate) fn submit_unwaited(&self, change: Change) -> Result<(), WriteError> {
+        self.queue(Job { change, done: None })
+    }
+
+    fn queue(&self, job: Job) -> Result<(), WriteError> {
         let Some(jobs) = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
             return Err(WriteError::Unavailable("the server is stopping".to_owned()));
         };
-        jobs.try_send(Job { change, done })
-            .map_err(|_| WriteError::Unavailable("too many writes are waiting".to_owned()))?;
-        Ok(result)
+        jobs.try_send(job).map_err(|_| WriteError::Unavailable("too many writes are waiting".to_owned()))
     }
 
     /// Lets what waits be written and ends the thread.
@@ -88,8 +112,18 @@ struct Loop {
 impl Loop {
     fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
+            let mut is_waited_for = first.done.is_some();
             let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
+            // What nobody waits for rides along with the next change that somebody does, instead of making that one wait
+            // behind a flush of its own.
+            let deadline = Instant::now() + UNWAITED_HELD;
+            while !is_waited_for && batch.len() < BATCH_MAX {
+                let Ok(next) = jobs.recv_deadline(deadline) else { break };
+                is_waited_for = next.done.is_some();
+                batch.push(next);
+            }
+            let room = BATCH_MAX - batch.len();
+            batch.extend(jobs.try_iter().take(room));
             self.commit(batch);
         }
         // All senders are gone: leave one whole file behind.
@@ -113,6 +147,9 @@ impl Loop {
         match written {
             Ok(results) => {
                 self.publish(&changed);
+                if batch.iter().any(|job| job.change.settles) {
+                    let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                }
                 metrics::counter!("tacit_store_commits_total").increment(1);
                 metrics::counter!("tacit_store_events_total").increment(
                     batch
@@ -123,7 +160,7 @@ impl Loop {
                         .sum(),
                 );
                 for (job, result) in batch.into_iter().zip(results) {
-                    let _ = job.done.send(result);
+                    job.answer(result);
                 }
             }
             Err(error) => self.give_up(batch, &error),
@@ -137,7 +174,7 @@ impl Loop {
         {
             return Ok(Err(WriteError::Stale));
         }
-        if change.statements.is_empty() {
+        if change.statements.is_empty() && !change.bumps_revision {
             // An intent is one insert: nothing can fail half-way.
             return Ok(Ok(self.append(change, known)?));
         }
@@ -263,7 +300,7 @@ impl Loop {
         metrics::counter!("tacit_store_failed_commits_total").increment(1);
         tracing::error!(%error, changes = batch.len(), "the record could not be written");
         for job in batch {
-            let _ = job.done.send(Err(WriteError::Unavailable(error.to_string())));
+            job.answer(Err(WriteError::Unavailable(error.to_string())));
         }
     }
 }

@@ -194,8 +194,18 @@ mod tests {
             parts,
             [
                 Part::Text("Bearer "),
-                Part::Reference { reference: references[0], filtered: false, offset: 7, source: "{{secrets.X}}" },
-                Part::Reference { reference: references[1], filtered: true, offset: 20, source: "{{vars.a | trim}}" },
+                Part::Reference {
+                    reference: references[0],
+                    filtered: false,
+                    offset: 7,
+                    source: "{{secrets.X}}"
+                },
+                Part::Reference {
+                    reference: references[1],
+                    filtered: true,
+                    offset: 20,
+                    source: "{{vars.a | trim}}"
+                },
                 Part::Text("!"),
             ]
         );

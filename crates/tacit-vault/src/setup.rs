@@ -97,6 +97,7 @@ impl Vault {
         };
         let blueprint = Blueprint::new(workspace.clone(), now);
         let change = tacit_store::Change::new(blueprint.workspace.id)
+            .settle()
             .and_all(identity::insert(identity))
             .and(principals::insert_user(&user))
             .and(principals::insert_token(&stored))

@@ -350,7 +350,15 @@ pub(crate) fn current_version<'a>(
     environment: EnvironmentId,
     versions: &'a [rows::Version],
 ) -> Result<&'a rows::Version, Stop> {
-    let current = snapshot.value(environment).map(|value| value.current);
+    let value = snapshot.value(environment);
+    // Everything that makes a version current makes a new one. Where the current one is not the newest, somebody without
+    // a key wanted an earlier value back.
+    if value.is_some_and(|value| value.current != value.latest) {
+        return Err(Problem::internal("the current version of a value is not its newest").into());
+    }
     // Not among them: the view was filled while a newer version was written. Look again.
-    versions.iter().find(|version| Some(version.version) == current).ok_or(Stop::Stale)
+    versions
+        .first()
+        .filter(|version| value.is_some_and(|value| value.current == version.version))
+        .ok_or(Stop::Stale)
 }

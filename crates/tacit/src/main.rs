@@ -28,6 +28,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The first thing of all: whatever speaks TLS later finds the one provider. It is only taken if it already is.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

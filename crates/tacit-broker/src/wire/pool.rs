@@ -33,7 +33,7 @@ pub(super) const IDLE_MAX: Duration = Duration::from_secs(30);
 /// And lives this long in all, so that a changed address or certificate is noticed on busy ones too.
 const AGE_MAX: Duration = Duration::from_secs(300);
 /// Parked connections per key and target, and in all.
-const PER_KEY_MAX: usize = 16;
+const PER_KEY_MAX: usize = 64;
 const TOTAL_MAX: usize = 512;
 
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -52,6 +52,7 @@ pub(crate) async fn send(
         body: answer.body,
         body_encoding: answer.body_encoding.map(str::to_owned),
         redactions: answer.redactions,
+        opaque: answer.opaque,
     }))
 }
 

@@ -213,7 +213,6 @@ async fn a_changed_type_does_not_open() {
 
 /// An earlier version that is still kept is not the current one because a column says so.
 #[tokio::test]
-#[ignore = "which version is current is a column that nothing authenticates"]
 async fn an_earlier_version_is_not_made_current() {
     let ground = ground().await;
     let current = ground

@@ -283,7 +283,6 @@ async fn a_disk_that_is_full() {
 /// An instance that ran out of disk while it was made can be made once there is room: whatever was cut off is in nobody's
 /// way, because nothing was sealed with it.
 #[test]
-#[ignore = "the key file is made in place, and one that was cut off is taken for a damaged one"]
 fn an_init_without_space_leaves_no_stuck_directory() {
     for bytes in [0, 10, 69, 70, 4096, 20_000, 60_000, 150_000, 220_000] {
         let directory = tempfile::tempdir().unwrap();
@@ -300,7 +299,6 @@ fn an_init_without_space_leaves_no_stuck_directory() {
 
 /// A log that cannot be written, on the same full disk or behind a broken pipe, is no reason to stop.
 #[tokio::test]
-#[ignore = "a log line that cannot be written panics, and the panic's own log line aborts the process"]
 async fn a_log_that_cannot_be_written_stops_nobody() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");

@@ -1,15 +1,20 @@
 //! Tests of the whole: a real server process, spoken to over HTTP and by the command line.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a helper that panics fails its test, which is what it is for")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a helper that panics fails its test, which is what it is for"
+)]
 
 mod addresses;
 mod canary;
 mod cli;
 mod disguise;
+mod disk;
 mod harness;
-mod holes;
 mod hostile;
 #[cfg(feature = "acceptance")]
 mod httpbin;
+mod kill;
 mod life;
 mod main_job;
 mod redirects;
@@ -17,9 +22,7 @@ mod refusals;
 mod revoking;
 mod rights;
 mod routes;
-mod subtle;
-mod tenants;
-mod disk;
-mod kill;
 mod start;
 mod store_process;
+mod subtle;
+mod tenants;

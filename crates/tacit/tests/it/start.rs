@@ -374,7 +374,6 @@ async fn what_is_in_flight_is_finished() {
 
 /// Whoever stops a server in the moment in which it says that it is ready gets the same orderly end.
 #[test]
-#[ignore = "signals are caught only after the server has said that it is ready"]
 fn a_server_that_says_ready_can_be_stopped() {
     let place = Place::new();
     for _ in 0..20 {
