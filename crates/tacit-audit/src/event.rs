@@ -16,7 +16,7 @@ use crate::{
 
 /// One event on the record of one workspace.
 ///
-/// An act that needs a value has two: an *intent* ([`Outcome::Allowed`]) that is durable before the act, and an
+/// The use of a value has two: an *intent* ([`Outcome::Allowed`]) that is durable before the act, and an
 /// outcome that names it in [`Detail::intent`]. An intent without an outcome means that the act may have happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
