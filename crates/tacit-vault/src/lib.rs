@@ -22,6 +22,7 @@ mod setup;
 mod uses;
 mod values;
 mod variables;
+mod warnings;
 mod workspaces;
 
 use std::{

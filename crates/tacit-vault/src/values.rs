@@ -15,8 +15,9 @@ use crate::{
     access::{Access, Snapshot},
     authorize::{self, require},
     check_reason,
-    secrets::{object_of, require_list, weakness},
+    secrets::{object_of, require_list},
     settle, settle_change,
+    warnings::weakness,
 };
 
 /// A value shown to someone who may see it.
