@@ -143,8 +143,8 @@ pub struct ScannedValue {
     pub kind: SecretType,
     /// Its fields.
     pub fields: Fields,
-    /// Whether it was sent to this host before, and nobody promised that the host does not send it back: if it is too
-    /// short to be recognised, nothing of an answer from there may be shown.
+    /// Whether it was sent to this host before in a place where services store things, and nobody promised that the host
+    /// does not send it back: if it is too short to be recognised, nothing of an answer from there may be shown.
     pub was_sent: bool,
 }
 

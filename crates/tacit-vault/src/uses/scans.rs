@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tacit_model::{Right, SecretId, Target, destination::ResponseRule, limits};
+use tacit_model::{Place, Right, SecretId, Target, destination::ResponseRule, limits};
 use tacit_store::secrets::Version;
 
 use super::{PreparedUse, UseRequest, Using};
@@ -90,7 +90,7 @@ impl Vault {
                 "[sealed]".to_owned()
             };
             let was_sent = at_host.iter().any(|other| other.was_sent && other.snapshot.secret.id == id)
-                && may_echo(snapshot, request.target);
+                && may_show_again(snapshot, request.target);
             for value in &snapshot.values {
                 let proof = authorize::scan(snapshot, value.environment, access.view.revision);
                 let versions = self.sealed_versions(&access.view, id, value.environment).await?;
@@ -128,8 +128,11 @@ impl Vault {
     }
 }
 
-/// Whether nobody gave their word that the target does not send back what it gets.
-fn may_echo(snapshot: &Snapshot, target: &Target) -> bool {
+/// Whether the target may show again what it was sent: nobody gave their word that it does not, and the value may stand
+/// where services store things (a body, a query, a path) and not only where they authenticate.
+fn may_show_again(snapshot: &Snapshot, target: &Target) -> bool {
+    let is_stored = |place: &Place| !matches!(place, Place::Auth | Place::Header(_) | Place::Signature);
     let mut there = snapshot.secret.destinations.0.iter().filter(|d| d.matches_origin(target)).peekable();
-    there.peek().is_none() || there.any(|destination| destination.echoes)
+    there.peek().is_none()
+        || there.any(|destination| destination.echoes && destination.places.iter().any(is_stored))
 }

@@ -155,9 +155,10 @@ async fn leaves_in_double_base64() {
 #[tokio::test]
 async fn short_values_read_later() {
     let (server, hostile) = (Server::start().await, Hostile::start().await);
-    secret(&server.owner, "PIN", "471100", hostile.destination(json!({}))).await;
+    secret(&server.owner, "PIN", "471100", hostile.destination(json!({"places": ["json:/pin"]}))).await;
     let editor = server.client("editor").await;
-    let first = json!({"environment": "test", "url": hostile.url("/raw"), "auth": {"secret": "PIN"}});
+    let body = json!({"json": {"pin": "{{secrets.PIN}}"}});
+    let first = json!({"environment": "test", "method": "POST", "url": hostile.url("/raw"), "body": body});
     editor.post("/requests", first).await.expect(200);
     hostile.tell(&["471100"]);
     let later = editor.post("/requests", json!({"environment": "test", "url": hostile.url("/raw")})).await;
