@@ -32,16 +32,49 @@ build_tools() {
   [ -e /etc/ssl/certs/ca-certificates.crt ] || debian ca-certificates
 }
 
-# A real HTTP service that echoes what it is sent: httpbin, in a virtual environment of its own.
-install_httpbin() {
-  HTTPBIN="$CACHE/httpbin/bin/python"
-  [ -x "$HTTPBIN" ] && "$HTTPBIN" -c 'import httpbin' 2>/dev/null && return
+# python_env NAME MODULE PACKAGE...: a virtual environment below .cache, made once.
+python_env() {
+  local name="$1" module="$2"
+  shift 2
+  [ -x "$CACHE/$name/bin/python" ] && "$CACHE/$name/bin/python" -c "import $module" 2>/dev/null && return
   command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || debian python3 python3-venv
-  say "installing httpbin 0.10.4 into .cache"
-  rm -rf "$CACHE/httpbin"
-  python3 -m venv "$CACHE/httpbin"
-  "$CACHE/httpbin/bin/pip" install --quiet --disable-pip-version-check 'httpbin==0.10.4'
+  say "installing $* into .cache"
+  rm -rf "${CACHE:?}/$name"
+  mkdir -p "$(dirname "$CACHE/$name")"
+  python3 -m venv "$CACHE/$name"
+  "$CACHE/$name/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
+
+# A real HTTP service that echoes what it is sent.
+install_httpbin() {
+  python_env httpbin httpbin 'httpbin==0.10.4'
+  HTTPBIN="$CACHE/httpbin/bin/python"
+}
+
+# The clients that `tacit run` is tried with. TACIT_TEST_CLIENTS says where.
+install_clients() {
+  command -v curl >/dev/null || debian curl
+  command -v git >/dev/null || debian git
+  command -v openssl >/dev/null || debian openssl
+  command -v go >/dev/null || debian golang-go
+  command -v java >/dev/null && command -v javac >/dev/null || debian default-jdk-headless
+  command -v node >/dev/null && command -v npm >/dev/null || fail "node is not there" "install Node 20 or newer"
+  python_env clients/python 'requests, httpx, h2' 'requests==2.32.5' 'httpx[http2]==0.28.1'
+  if [ ! -d "$CACHE/clients/node/node_modules/axios" ]; then
+    say "installing axios and undici into .cache"
+    npm install --silent --no-audit --no-fund --prefix "$CACHE/clients/node" axios@1.13.2 undici@7.16.0
+  fi
+  export TACIT_TEST_CLIENTS="$CACHE/clients"
+}
+
+# A client of the Model Context Protocol that `tacit mcp` is tried with. TACIT_TEST_MCP_PYTHON says where.
+install_mcp_client() {
+  python_env mcp mcp 'mcp==2.3.0'
+  export TACIT_TEST_MCP_PYTHON="$CACHE/mcp/bin/python"
+}
+
+# A proxy that the benchmark measures Tacit's beside.
+install_mitmproxy() { python_env mitmproxy mitmproxy 'mitmproxy==11.0.2'; }
 
 # start_httpbin PORT [LOG]: in the background; its process id is HTTPBIN_PID. With LOG, the service writes down which
 # credentials it got, as any service could.

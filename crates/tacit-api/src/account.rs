@@ -76,10 +76,10 @@ pub struct Token {
 /// Whose token this is and what it may do.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WhoAmI {
-    /// `user` or `service-account`.
+    /// `user`, `service-account` or `agent`.
     #[schema(example = "user")]
     pub kind: String,
-    /// The name of the person or account.
+    /// The name of the person, account or agent.
     pub name: String,
     /// Whether workspaces may be created.
     pub instance_admin: bool,
@@ -92,7 +92,7 @@ pub struct WhoAmI {
 pub struct Membership {
     /// The workspace's name.
     pub name: String,
-    /// The role there.
+    /// The role there; of an agent, `agent`.
     pub role: String,
     /// The rights that come with it.
     #[schema(example = json!(["secret.list", "automation.run"]))]

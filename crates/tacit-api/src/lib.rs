@@ -8,13 +8,16 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod agent;
 pub mod automation;
 pub mod destination;
 pub mod event;
 pub mod kind;
+pub mod lease;
 pub mod page;
 mod patch;
 pub mod problem;
+pub mod proposal;
 pub mod request;
 pub mod run;
 pub mod secret;
@@ -22,12 +25,15 @@ pub mod variable;
 pub mod workspace;
 
 pub use account::{CreateServiceAccount, CreateToken, Member, Membership, ServiceAccount, Token, WhoAmI};
+pub use agent::{AgentSession, CreateAgentSession, GivenAgentSession};
 pub use automation::{AutomationInfo, AutomationQuery, DryRunQuery, Published};
 pub use destination::Destination;
 pub use event::{Event, EventQuery};
 pub use kind::{Field, KINDS, Kind};
+pub use lease::{CreateLease, GivenLease, Lease, LeaseSecret, RenewedLease, SessionQuery, SessionState};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldIssue, Problem};
+pub use proposal::ProposeSecret;
 pub use request::{RequestAuth, RequestBody, SendRequest, SentResponse};
 pub use run::{Run, RunError, RunStatus, StartRun, StepError, StepResult, StepStatus, WaitQuery};
 pub use secret::{
@@ -56,6 +62,19 @@ mod tests {
             assert!(["value", "values"].iter().all(|name| !properties.contains_key(*name)), "{properties:?}");
         }
         assert!(schema::<Revealed>()["properties"].get("fields").is_some());
+    }
+
+    /// Tokens and placeholders are in what hands them out, and in no list.
+    #[test]
+    fn lists_have_no_token() {
+        for properties in [schema::<Lease>(), schema::<AgentSession>(), schema::<RenewedLease>()] {
+            let text = properties["properties"].to_string();
+            assert!(
+                ["\"token\"", "tct_", "hash", "ca_pem"].iter().all(|word| !text.contains(word)),
+                "{text}"
+            );
+        }
+        assert!(schema::<GivenLease>()["properties"].get("token").is_some());
     }
 
     /// The schema says what serde does: what is unknown is refused in requests, and events have more fields than are named.

@@ -39,6 +39,9 @@ pub struct Secret {
     pub system: bool,
     /// Where it may go.
     pub destinations: Vec<Destination>,
+    /// Where whoever proposed it would have it go. Nothing of this is in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suggested_destinations: Vec<Destination>,
     /// Per environment that has a value: what is known of it.
     pub environments: BTreeMap<String, ValueState>,
     /// How often it should be rotated.
@@ -75,15 +78,18 @@ pub enum SecretState {
     Disabled,
     /// It is deleted and can be restored for a while.
     Deleted,
+    /// It is an empty slot that somebody proposed, and waits for its first value.
+    Proposed,
 }
 
 impl SecretState {
-    /// `active`, `disabled` or `deleted`.
+    /// `active`, `disabled`, `deleted` or `proposed`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Disabled => "disabled",
             Self::Deleted => "deleted",
+            Self::Proposed => "proposed",
         }
     }
 }
@@ -326,11 +332,11 @@ pub struct UsingAutomation {
     pub environment: String,
 }
 
-fn text() -> String {
+pub(crate) fn text() -> String {
     "text".to_owned()
 }
 
-fn restricted() -> String {
+pub(crate) fn restricted() -> String {
     "restricted".to_owned()
 }
 

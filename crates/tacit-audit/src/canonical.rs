@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tacit_model::{EventId, Place, Right, Role, RunId, SecretId, Timestamp, WorkspaceId};
+use tacit_model::{EventId, LeaseId, Place, Right, Role, RunId, SecretId, Timestamp, WorkspaceId};
 
 use crate::{
     cbor::{Malformed, Reader, Writer},
@@ -47,6 +47,7 @@ mod key {
     pub(super) const REQUEST_ID: u64 = 28;
     pub(super) const SECRETS: u64 = 29;
     pub(super) const DEFINITION_HASH: u64 = 30;
+    pub(super) const LEASE: u64 = 31;
 }
 
 /// The bytes are not an event. What they hold is never repeated.
@@ -194,6 +195,7 @@ fn write_detail(w: &mut Writer, detail: &Detail) {
         request_id,
         secrets,
         definition_hash,
+        lease,
     } = detail;
     write_uint(w, key::VERSION, *version);
     write_text(w, key::TARGET, target.as_ref().map(TargetText::as_str));
@@ -232,6 +234,7 @@ fn write_detail(w: &mut Writer, detail: &Detail) {
         }
     }
     write_bytes(w, key::DEFINITION_HASH, definition_hash.as_ref().map(|hash| &hash[..]));
+    write_bytes(w, key::LEASE, lease.as_ref().map(|id| &id.as_bytes()[..]));
 }
 
 /// The entries of the map, taken one after the other in ascending order.
@@ -363,6 +366,7 @@ fn read_detail(entries: &mut Entries<'_>) -> Result<Detail, DecodeError> {
             .optional(key::SECRETS, "secrets", |r| read_list(r, |r| Ok(SecretId::from_bytes(fixed(r)?))))?
             .unwrap_or_default(),
         definition_hash: entries.optional(key::DEFINITION_HASH, "definition_hash", fixed)?,
+        lease: entries.optional(key::LEASE, "lease", |r| Ok(LeaseId::from_bytes(fixed(r)?)))?,
     })
 }
 

@@ -3,8 +3,8 @@
 use std::{fmt, net::IpAddr};
 
 use tacit_model::{
-    AutomationId, EnvironmentId, EnvironmentName, EventId, Place, Right, Role, RunId, SecretId,
-    ServiceAccountId, Timestamp, TokenId, UserId, VariableId, WorkspaceId,
+    AgentSessionId, AutomationId, EnvironmentId, EnvironmentName, EventId, LeaseId, Place, Right, Role,
+    RunId, SecretId, ServiceAccountId, Timestamp, TokenId, UserId, VariableId, WorkspaceId,
 };
 
 use crate::{
@@ -28,7 +28,7 @@ pub struct Event {
     pub workspace: WorkspaceId,
     /// Who acted.
     pub actor: Actor,
-    /// For whom, where an automation or an account acts for someone else.
+    /// For whom, where an automation or an agent acts for someone else.
     pub on_behalf_of: Option<Actor>,
     /// What was done or tried.
     pub verb: Verb,
@@ -54,9 +54,11 @@ closed! {
     Automation = 3, "automation";
     /// Tacit itself: expiry, clean-up, start.
     System = 4, "system";
+    /// An agent, in its session.
+    Agent = 5, "agent";
 }
 
-/// Who acted. Prints as `user:owner`, `service-account:ci`, `automation:sync` or `system:tacit`.
+/// Who acted. Prints as `user:owner`, `service-account:ci`, `automation:sync`, `agent:triage` or `system:tacit`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actor {
     /// What kind of principal.
@@ -84,6 +86,7 @@ impl Actor {
             ActorKind::User => UserId::from_bytes(self.id).to_string(),
             ActorKind::ServiceAccount => ServiceAccountId::from_bytes(self.id).to_string(),
             ActorKind::Automation => AutomationId::from_bytes(self.id).to_string(),
+            ActorKind::Agent => AgentSessionId::from_bytes(self.id).to_string(),
             ActorKind::System => Hex(&self.id).to_string(),
         }
     }
@@ -139,6 +142,8 @@ closed! {
     Backup = 19, "backup";
     /// Definitions and references as one document.
     Configuration = 20, "configuration";
+    /// An agent's session.
+    AgentSession = 21, "agent-session";
 }
 
 /// What was acted upon. Prints as `secret:STRIPE_KEY`.
@@ -170,6 +175,8 @@ impl Object {
             ObjectKind::Member => UserId::from_bytes(self.id).to_string(),
             ObjectKind::ServiceAccount => ServiceAccountId::from_bytes(self.id).to_string(),
             ObjectKind::Token => TokenId::from_bytes(self.id).to_string(),
+            ObjectKind::Lease => LeaseId::from_bytes(self.id).to_string(),
+            ObjectKind::AgentSession => AgentSessionId::from_bytes(self.id).to_string(),
             _ => Hex(&self.id).to_string(),
         }
     }
@@ -267,8 +274,11 @@ pub struct Detail {
     pub reason_id: Option<[u8; 16]>,
     /// The API request, as the caller saw it in the answer.
     pub request_id: Option<[u8; 16]>,
-    /// Other values that were opened only so that they could be looked for in the answer.
+    /// Other values that were opened only so that they could be looked for in the answer; of a lease, the secrets that it
+    /// has placeholders for.
     pub secrets: Vec<SecretId>,
     /// SHA-256 of a published definition, which holds references and no values: public data.
     pub definition_hash: Option<[u8; 32]>,
+    /// The lease whose placeholder stood in the request.
+    pub lease: Option<LeaseId>,
 }

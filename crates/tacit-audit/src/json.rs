@@ -73,7 +73,8 @@ impl Event {
         optional(map, "reason_id", detail.reason_id.as_ref().map(|id| Shown(Hex(id))))?;
         optional(map, "request_id", detail.request_id.as_ref().map(|id| Shown(Hex(id))))?;
         optional(map, "secrets", Some(&detail.secrets).filter(|secrets| !secrets.is_empty()))?;
-        optional(map, "definition_hash", detail.definition_hash.as_ref().map(|hash| Shown(Hex(hash))))
+        optional(map, "definition_hash", detail.definition_hash.as_ref().map(|hash| Shown(Hex(hash))))?;
+        optional(map, "lease", detail.lease)
     }
 }
 

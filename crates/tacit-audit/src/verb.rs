@@ -49,6 +49,8 @@ closed! {
     SecretPurge = 31, "secret.purge";
     /// Someone asked whether values are the same.
     SecretCompare = 32, "secret.compare";
+    /// An empty slot was proposed, for somebody to fill.
+    SecretPropose = 33, "secret.propose";
 
     /// A variable came to be.
     VariableCreate = 40, "variable.create";
@@ -111,6 +113,8 @@ closed! {
     LeaseCreate = 91, "lease.create";
     /// Placeholders became worthless.
     LeaseRevoke = 92, "lease.revoke";
+    /// Placeholders live longer.
+    LeaseRenew = 93, "lease.renew";
 
     /// An OAuth connection was made.
     ConnectionCreate = 100, "connection.create";
@@ -131,6 +135,11 @@ closed! {
     BackupCreate = 114, "backup.create";
     /// A backup was read back.
     BackupRestore = 115, "backup.restore";
+
+    /// An agent got a session of its own.
+    AgentSessionCreate = 120, "agent-session.create";
+    /// An agent's session ended.
+    AgentSessionRevoke = 121, "agent-session.revoke";
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What was aimed at, beside what was found.
 
-use crate::report::Report;
+use crate::{proxies::Proxies, report::Report};
 
 const SHARE_MIN: f64 = 0.4;
 const REVEAL_OVER_FLUSH_US_MAX: f64 = 50.0;
 const SEALED_OVER_FLUSH_US_MAX: f64 = 100.0;
+const PROXY_OVER_FLUSH_US_MAX: f64 = 50.0;
+const MITMPROXY_TIMES_MIN: f64 = 30.0;
 const READY_MS_MAX: f64 = 100.0;
 const REST_MB_MAX: f64 = 40.0;
 const BINARY_MB_MAX: f64 = 40.0;
@@ -45,6 +47,9 @@ pub(crate) fn aims(report: &Report) -> Vec<Aim> {
             SEALED_OVER_FLUSH_US_MAX,
         ));
     }
+    if let Some(proxies) = &report.proxies {
+        aims.extend(proxy_aims(proxies));
+    }
     if let Some(start) = &report.start {
         aims.push(at_most("exec to ready", start.ready_ms, READY_MS_MAX, "ms"));
         if let Some(rss) = start.at_rest.rss {
@@ -52,6 +57,29 @@ pub(crate) fn aims(report: &Report) -> Vec<Aim> {
         }
     }
     aims.push(at_most("binary", mb(report.binary_bytes), BINARY_MB_MAX, "MB"));
+    aims
+}
+
+fn proxy_aims(proxies: &Proxies) -> Vec<Aim> {
+    let way = |name: &str, clients: usize| {
+        proxies.ways.iter().find(|way| way.name == name && way.clients == clients)
+    };
+    let mut aims = Vec::new();
+    if let Some(tacit) = way("tacit", 1) {
+        let flush = proxies.flush_p50_us;
+        aims.push(over_flush("proxy, 1 client, added", tacit.added_p50_us, flush, PROXY_OVER_FLUSH_US_MAX));
+    }
+    for (peer, times) in [("hudsucker", 1.0), ("mitmproxy", MITMPROXY_TIMES_MIN)] {
+        if let (Some(tacit), Some(peer)) = (way("tacit", 32), way(peer, 32)) {
+            let found = tacit.sample.per_sec / peer.sample.per_sec;
+            aims.push(Aim {
+                what: format!("proxy, 32 clients, beside {}", peer.name),
+                aim: format!(">= {times:.0} times"),
+                found: format!("{found:.2}"),
+                is_met: found >= times,
+            });
+        }
+    }
     aims
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    Plan, disk,
+    Plan,
+    connection::Route,
+    disk,
     instance::Instance,
     load::{self, Effort},
     process::Served,
@@ -20,7 +22,7 @@ impl Side<'_> {
     /// One side of one round, and the processor time it took the server.
     fn run(&self, clients: usize, effort: Effort) -> anyhow::Result<(Sample, Option<u64>)> {
         let before = self.server.cpu_us();
-        let sample = load::run(self.server.address, &self.request, clients, effort)?;
+        let sample = load::run(&Route::plain(self.server.address), &self.request, clients, effort)?;
         let used = before.zip(self.server.cpu_us()).map(|(before, after)| after.saturating_sub(before));
         Ok((sample, used))
     }

@@ -1,6 +1,7 @@
 //! An instance of Tacit with a token, and what is asked of it outside of what is measured.
 
 use std::{
+    ffi::OsStr,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -10,7 +11,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::{
-    connection::{Connection, request},
+    connection::{Connection, Route, request},
     process::{Memory, Served},
 };
 
@@ -42,17 +43,21 @@ pub(crate) fn init(tacit: &Path, data: &Path) -> anyhow::Result<String> {
 }
 
 /// Serves a data directory on a free port of loopback.
-pub(crate) fn serve(tacit: &Path, data: &Path) -> anyhow::Result<Served> {
+pub(crate) fn serve(tacit: &Path, data: &Path, options: &[&OsStr]) -> anyhow::Result<Served> {
     let mut command = Command::new(tacit);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).stderr(Stdio::inherit());
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .args(options)
+        .stderr(Stdio::inherit());
     Served::start(command)
 }
 
 impl Instance {
     /// A new instance in a directory that is not there yet.
-    pub(crate) fn start(tacit: &Path, data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(tacit: &Path, data: &Path, options: &[&OsStr]) -> anyhow::Result<Self> {
         let token = init(tacit, data)?;
-        Ok(Self { served: serve(tacit, data)?, token, data: data.to_owned() })
+        Ok(Self { served: serve(tacit, data, options)?, token, data: data.to_owned() })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -96,10 +101,10 @@ impl Instance {
         Ok(Written { events: count("tacit_store_events_total"), commits: count("tacit_store_commits_total") })
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str, status: u16) -> anyhow::Result<String> {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str, status: u16) -> anyhow::Result<String> {
         let request = request(method, path, self.address(), &self.token, body);
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-            let mut connection = Connection::open(self.address()).await?;
+            let mut connection = Connection::open(&Route::plain(self.address())).await?;
             let answer = connection.exchange(&request).await?;
             let text = String::from_utf8_lossy(answer.body).into_owned();
             anyhow::ensure!(

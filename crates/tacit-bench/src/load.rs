@@ -4,7 +4,6 @@
 //! threads as there are cores, each a runtime of its own, so that no client's wake-up crosses threads.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Barrier},
     time::{Duration, Instant},
 };
@@ -12,7 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Route},
     stats::{Sample, percentile_us},
 };
 
@@ -46,7 +45,7 @@ struct Ran {
 
 /// Sends one request over and over.
 pub(crate) fn run(
-    address: SocketAddr,
+    route: &Route,
     request: &Arc<[u8]>,
     clients: usize,
     effort: Effort,
@@ -56,9 +55,9 @@ pub(crate) fn run(
     let quota = (effort.requests_max / clients).max(1);
     let started: Vec<_> = (0..threads)
         .map(|thread| {
-            let (barrier, request) = (Arc::clone(&barrier), Arc::clone(request));
+            let (barrier, request, route) = (Arc::clone(&barrier), Arc::clone(request), route.clone());
             let mine = clients / threads + usize::from(thread < clients % threads);
-            std::thread::spawn(move || drive(address, &request, mine, quota, effort, &barrier))
+            std::thread::spawn(move || drive(&route, &request, mine, quota, effort, &barrier))
         })
         .collect();
     let mut nanos = Vec::new();
@@ -84,7 +83,7 @@ pub(crate) fn run(
 
 /// One thread's clients, from the moment on at which all threads are connected.
 fn drive(
-    address: SocketAddr,
+    route: &Route,
     request: &Arc<[u8]>,
     clients: usize,
     quota: usize,
@@ -95,7 +94,7 @@ fn drive(
     let connections = runtime.block_on(async {
         let mut connections = Vec::with_capacity(clients);
         for _ in 0..clients {
-            connections.push(Connection::open(address).await?);
+            connections.push(Connection::open(route).await?);
         }
         anyhow::Ok(connections)
     });

@@ -13,6 +13,7 @@ mod disk;
 mod instance;
 mod load;
 mod process;
+mod proxies;
 mod report;
 mod reveal;
 mod sealed;
@@ -45,6 +46,12 @@ enum Role {
         /// Where to listen on loopback; 0 lets the system choose
         #[arg(long, default_value_t = 0)]
         port: u16,
+        /// A certificate chain, to serve over TLS
+        #[arg(long, value_name = "FILE", requires = "key")]
+        cert: Option<PathBuf>,
+        /// Its key
+        #[arg(long, value_name = "FILE", requires = "cert")]
+        key: Option<PathBuf>,
     },
 }
 
@@ -65,12 +72,14 @@ struct Options {
     /// Seconds that one side of a round is measured
     #[arg(long, default_value_t = 1.2)]
     secs: f64,
-    /// Only these: reveal, sealed, start
+    /// Only these: reveal, sealed, proxy, start
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Only these numbers of clients
     #[arg(long, value_name = "N", value_delimiter = ',')]
     clients: Vec<usize>,
+    #[command(flatten)]
+    peers: proxies::Peers,
     /// Also write the results here
     #[arg(long, value_name = "FILE", overrides_with = "json")]
     json: Option<PathBuf>,
@@ -122,7 +131,10 @@ impl Options {
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.role {
-        Some(Role::Bare { port }) => bare::serve(port),
+        Some(Role::Bare { port, cert, key }) => {
+            let tls = cert.zip(key).map(|(cert, key)| bare::acceptor(&cert, &key)).transpose()?;
+            bare::serve(port, tls)
+        }
         None => measure(&cli.options),
     }
 }
@@ -146,7 +158,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     }
     if options.wants("reveal") || options.wants("sealed") {
         let bare = Served::bare()?;
-        let instance = Instance::start(&tacit, &directory.path().join("load"))?;
+        let instance = Instance::start(&tacit, &directory.path().join("load"), &[])?;
         if options.wants("reveal") {
             report.reveal = reveal::measure(&instance, &bare, &options.clients(&reveal::CLIENTS), plan)?;
         }
@@ -155,6 +167,10 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         }
         report.memory_after_load = Some(instance.memory());
         instance.stop()?;
+    }
+    if options.wants("proxy") {
+        let clients = options.clients(&proxies::CLIENTS);
+        report.proxies = Some(proxies::measure(&tacit, directory.path(), &clients, &options.peers, plan)?);
     }
     report.print()?;
     if let Some(file) = &options.json {

@@ -2,9 +2,11 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::process::ExitStatusExt,
+    path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -30,7 +32,8 @@ impl Served {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().context("no standard output")?;
         for line in BufReader::new(stdout).lines() {
-            if let Some((_, address)) = line?.split_once(": ready on http://") {
+            if let Some((_, url)) = line?.split_once(": ready on ") {
+                let address = url.split_once("://").map_or(url, |(_, address)| address);
                 return Ok(Self { child, address: address.parse()? });
             }
         }
@@ -43,6 +46,35 @@ impl Served {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("bare");
         Self::start(command)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn bare_tls(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("bare").arg("--cert").arg(certificate).arg("--key").arg(key);
+        Self::start(command)
+    }
+
+    /// mitmproxy, which does not say when it is ready and makes its authority at its first start.
+    pub(crate) fn mitmdump(program: &Path, confdir: &Path, upstream_ca: &Path) -> anyhow::Result<Self> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let set = |name: &str, value: &Path| format!("{name}={}", value.display());
+        let child = Command::new(program)
+            .args(["--quiet", "--listen-host", "127.0.0.1", "--listen-port", &address.port().to_string()])
+            .args(["--set", &set("confdir", confdir)])
+            .args(["--set", &set("ssl_verify_upstream_trusted_ca", upstream_ca)])
+            .args(["--modify-headers", "/~q/authorization/Bearer a-credential-in-memory"])
+            .stdin(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} does not run", program.display()))?;
+        let served = Self { child, address };
+        for _ in 0..300 {
+            if TcpStream::connect(address).is_ok() && confdir.join("mitmproxy-ca-cert.pem").is_file() {
+                return Ok(served);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        anyhow::bail!("{} did not start", program.display())
     }
 
     /// Asks it to stop and waits until it has.

@@ -14,6 +14,7 @@ use crate::{
     compare::Compared,
     disk::{Flush, Flushes},
     process::Memory,
+    proxies::Proxies,
     start::Start,
     stats::Sample,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Report {
     pub(crate) start: Option<Start>,
     pub(crate) reveal: Vec<Compared>,
     pub(crate) sealed: Vec<Compared>,
+    pub(crate) proxies: Option<Proxies>,
     pub(crate) memory_after_load: Option<Memory>,
 }
 
@@ -41,6 +43,7 @@ impl Report {
             start: None,
             reveal: Vec::new(),
             sealed: Vec::new(),
+            proxies: None,
             memory_after_load: None,
         })
     }
@@ -69,6 +72,9 @@ impl Report {
         }
         write_compared(out, "reveal", "bare", &self.reveal)?;
         write_compared(out, "sealed use", "direct", &self.sealed)?;
+        if let Some(proxies) = &self.proxies {
+            write_proxies(out, proxies)?;
+        }
         writeln!(out, "\nprocess")?;
         if let Some(start) = &self.start {
             writeln!(out, "  exec to ready   {:.0} ms (slowest {:.0} ms)", start.ready_ms, start.slowest_ms)?;
@@ -104,6 +110,7 @@ impl Report {
             })),
             "reveal": self.reveal.iter().map(compared_json).collect::<Vec<_>>(),
             "sealed": self.sealed.iter().map(compared_json).collect::<Vec<_>>(),
+            "proxies": self.proxies.as_ref().map(proxies_json),
             "start": self.start.as_ref().map(|start| json!({
                 "ready_ms": start.ready_ms, "slowest_ms": start.slowest_ms, "at_rest": memory_json(&start.at_rest),
             })),
@@ -142,6 +149,48 @@ fn write_compared(out: &mut String, what: &str, baseline: &str, rows: &[Compared
         writeln!(out, "  {:>13}  {:>6}", or_unknown(row.events_per_commit), or_unknown(row.tacit_cpu_us))?;
     }
     Ok(())
+}
+
+fn write_proxies(out: &mut String, proxies: &Proxies) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\nproxy, TLS                     requests/s    p50 us    p99 us   share  +p50 us  +p99 us  cpu us"
+    )?;
+    for way in &proxies.ways {
+        let clients = format!("{} client{}", way.clients, if way.clients == 1 { "" } else { "s" });
+        let cpu = way.cpu_us.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.1}"));
+        writeln!(
+            out,
+            "  {clients:<12}{:<15}  {:>10.0}  {:>8.0}  {:>8.0}  {:>6.2}  {:>7.0}  {:>7.0}  {cpu:>6}",
+            way.name,
+            way.sample.per_sec,
+            way.sample.p50_us,
+            way.sample.p99_us,
+            way.share,
+            way.added_p50_us,
+            way.added_p99_us
+        )?;
+    }
+    writeln!(out, "  (a flush in the same rounds: {:.0} us)", proxies.flush_p50_us)?;
+    writeln!(out, "\nproxy, one large body    GB/s")?;
+    for bulk in &proxies.bulk {
+        writeln!(out, "  {:<20}  {:>5.2}  {}", bulk.name, bulk.gb_per_sec, memory(&bulk.memory))?;
+    }
+    Ok(())
+}
+
+fn proxies_json(proxies: &Proxies) -> Value {
+    json!({
+        "ways": proxies.ways.iter().map(|way| json!({
+            "name": way.name, "clients": way.clients, "per_sec": way.sample.per_sec, "p50_us": way.sample.p50_us,
+            "p99_us": way.sample.p99_us, "share": way.share, "added_p50_us": way.added_p50_us,
+            "added_p99_us": way.added_p99_us, "cpu_us": way.cpu_us,
+        })).collect::<Vec<_>>(),
+        "bulk": proxies.bulk.iter().map(|bulk| json!({
+            "name": bulk.name, "gb_per_sec": bulk.gb_per_sec, "memory": memory_json(&bulk.memory),
+        })).collect::<Vec<_>>(),
+        "flush_p50_us": proxies.flush_p50_us,
+    })
 }
 
 fn compared_json(row: &Compared) -> Value {

@@ -20,11 +20,11 @@ pub(crate) fn measure(tacit: &Path, directory: &Path, plan: Plan) -> anyhow::Res
     let mut took_ms = Vec::with_capacity(plan.starts);
     for _ in 0..plan.starts {
         let began = Instant::now();
-        let served = instance::serve(tacit, &data)?;
+        let served = instance::serve(tacit, &data, &[])?;
         took_ms.push(began.elapsed().as_secs_f64() * 1000.0);
         served.stop()?;
     }
-    let served = instance::serve(tacit, &data)?;
+    let served = instance::serve(tacit, &data, &[])?;
     std::thread::sleep(plan.rest);
     let at_rest = served.memory();
     served.stop()?;

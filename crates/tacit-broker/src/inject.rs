@@ -7,11 +7,11 @@ use serde_json::Value;
 use tacit_model::{Code, Fields, Problem, SecretType};
 use tacit_redact::{ScanSet, strength};
 use tacit_template::{Path, Segment};
-use tacit_vault::{HttpTemplate, Opened, OpenedValue, ScannedValue, Slot};
+use tacit_vault::{Opened, OpenedValue, ScannedValue, Slot};
 use zeroize::Zeroizing;
 
 use crate::{
-    render::{Draft, DraftBody, DraftJson, Fragment, percent_encode},
+    render::{BasicPair, Draft, DraftBody, DraftJson, Fragment, percent_encode},
     wire::OutboundRequest,
 };
 
@@ -28,9 +28,9 @@ pub(crate) struct Injected {
 }
 
 /// Builds the request. The values are borrowed, copied into it, and wiped with `opened` by the caller.
-pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) -> Result<Injected, Problem> {
+pub(crate) fn inject(slots: &[Slot], draft: &Draft, opened: &Opened) -> Result<Injected, Problem> {
     let mut texts = Vec::with_capacity(opened.values.len());
-    for (slot, value) in template.slots.iter().zip(&opened.values) {
+    for (slot, value) in slots.iter().zip(&opened.values) {
         texts.push(text_of(slot, value)?);
     }
     let mut injected = Injected {
@@ -47,22 +47,25 @@ pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) ->
     for (text, value) in texts.iter().zip(&opened.values) {
         injected.sent.push((marker(value), text.clone()));
     }
-    let mut headers = HeaderMap::new();
+    let mut headers = draft.plain_headers.clone();
     for (name, fragments) in &draft.headers {
         let has_secret = fragments.iter().any(|fragment| matches!(fragment, Fragment::Secret(_)));
-        let text = match handwritten_basic(template, name, fragments, &opened.values) {
+        let text = match handwritten_basic(slots, name, fragments, &opened.values) {
             Some(pair) => Zeroizing::new(format!("Basic {}", *pair)),
             None => join(fragments, &texts, str::to_owned)?,
         };
         insert(&mut headers, name, &text, has_secret)?;
     }
-    for (slot, value) in template.slots.iter().zip(&opened.values).filter(|(slot, _)| slot.by_type) {
+    if let Some(pair) = &draft.basic {
+        insert(&mut headers, "authorization", &clients_basic(pair, &texts, &opened.values)?, true)?;
+    }
+    for (slot, value) in slots.iter().zip(&opened.values).filter(|(slot, _)| slot.by_type) {
         let (name, text) = authorization(slot, value)?;
         insert(&mut headers, &name, &text, true)?;
     }
     if let Some(body) = &draft.body {
         let (content_type, bytes) = body_bytes(body, &texts)?;
-        injected.request.body = bytes;
+        injected.request.body = bytes.into();
         if !headers.contains_key(header::CONTENT_TYPE) {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
@@ -72,10 +75,10 @@ pub(crate) fn inject(template: &HttpTemplate, draft: &Draft, opened: &Opened) ->
 }
 
 /// The index over everything that must not come back, and whether something that may come back is too short for it.
-pub(crate) fn scan_set(opened: &Opened, sent: &[Marked]) -> (ScanSet, bool) {
+pub(crate) fn scan_set(scan: &[ScannedValue], sent: &[Marked]) -> (ScanSet, bool) {
     let mut builder = ScanSet::builder();
     let mut unscrubbable = false;
-    for ScannedValue { marker, kind, fields, was_sent } in &opened.scan {
+    for ScannedValue { marker, kind, fields, was_sent } in scan {
         for (_, text) in fields.hidden(*kind) {
             let strength = builder.add(marker, text.as_bytes());
             unscrubbable |= *was_sent && *kind != SecretType::Json && !strength.is_scrubbable();
@@ -200,17 +203,46 @@ fn basic_pair(fields: &Fields) -> Zeroizing<String> {
 
 /// `Authorization: Basic {{secrets.X}}` by hand: the pair, not the password alone.
 fn handwritten_basic(
-    template: &HttpTemplate,
+    slots: &[Slot],
     name: &str,
     fragments: &[Fragment],
     values: &[OpenedValue],
 ) -> Option<Zeroizing<String>> {
     let [Fragment::Text(scheme), Fragment::Secret(slot)] = fragments else { return None };
     let value = values.get(*slot)?;
-    let whole = template.slots.get(*slot)?.field.is_none();
+    let whole = slots.get(*slot)?.field.is_none();
     let is_basic =
         name.eq_ignore_ascii_case("authorization") && scheme.trim_end().eq_ignore_ascii_case("basic");
     (is_basic && whole && value.kind == SecretType::BasicAuth).then(|| basic_pair(&value.fields))
+}
+
+/// `Authorization: Basic …` as a client made it, with a placeholder inside: the pair is made anew.
+fn clients_basic(
+    pair: &BasicPair,
+    texts: &[Zeroizing<String>],
+    values: &[OpenedValue],
+) -> Result<Zeroizing<String>, Problem> {
+    let lost = || Problem::internal("a slot has no value");
+    let (text, value) = (texts.get(pair.slot).ok_or_else(lost)?, values.get(pair.slot).ok_or_else(lost)?);
+    let encoded = if value.kind == SecretType::BasicAuth {
+        // A pair is one credential: with another user name beside it, the password would be tried on somebody's account.
+        let stored = value.fields.text("username").unwrap_or_default();
+        if pair.user.as_deref().is_some_and(|user| !user.is_empty() && user != stored) {
+            return Err(Problem::new(
+                Code::PlacementNotAllowed,
+                format!("`{}` has a user name of its own, and the request carries another one", value.name),
+            )
+            .suggest("leave the user name empty, or send the stored one"));
+        }
+        basic_pair(&value.fields)
+    } else {
+        let pair = Zeroizing::new(match &pair.user {
+            Some(user) => format!("{user}:{}", **text),
+            None => format!("{}:", **text),
+        });
+        Zeroizing::new(STANDARD.encode(pair.as_bytes()))
+    };
+    Ok(Zeroizing::new(format!("Basic {}", *encoded)))
 }
 
 /// What a step's `auth` becomes: the type decides.

@@ -1,15 +1,19 @@
 //! The one door out.
 //!
-//! Every request that may carry a value leaves through [`Broker::send`]: a step of an automation and a sealed request are
-//! the same thing here. The page `docs/life-of-a-request.md` follows one, phase by phase.
+//! Every request that may carry a value is a [`render::Draft`] first, in which secrets are still slots: a step of an
+//! automation and a sealed request are rendered to one ([`render`]), a request of a program that holds placeholders is
+//! found to be one ([`proxy`]). The page `docs/life-of-a-request.md` follows them, phase by phase.
 //!
-//! [`render`] turns a compiled step and its data into a [`render::Draft`], in which secrets are still names.
-//! `tacit_vault` decides and opens. [`inject`] puts values into their places. [`wire`] resolves, vets, dials, sends, and
-//! reads the answer through the scrubber. [`answer`] shapes what is left.
+//! [`permit`] is the one way on from there: `tacit_vault` decides, records and opens, [`inject`] puts values into their
+//! places, [`wire`] resolves, vets, dials and sends. A sealed request's answer is read whole and shaped ([`send`],
+//! [`answer`]), a proxied one's streams; both come through the scrubber.
 #![forbid(unsafe_code)]
 
 mod answer;
+mod faults;
 mod inject;
+mod permit;
+pub mod proxy;
 pub mod render;
 mod send;
 pub mod wire;

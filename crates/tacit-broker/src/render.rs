@@ -1,5 +1,6 @@
 //! From a compiled step and its data to a draft of a request, in which every secret is still only a name.
 
+use http::HeaderMap;
 use tacit_model::{Code, Place, Problem, RequestPath, Target, limits};
 use tacit_template::{Piece, Rendered, RenderedJson, Scope, SecretRef, Template};
 use tacit_vault::{BodyTemplate, HttpTemplate, UrlPart};
@@ -37,11 +38,23 @@ pub struct Draft {
     pub(crate) path: RequestPath,
     pub(crate) path_and_query: Vec<Fragment>,
     pub(crate) headers: Vec<(String, Vec<Fragment>)>,
+    /// Headers without a secret that a client wrote. A step has none: its headers are all rendered.
+    pub(crate) plain_headers: HeaderMap,
+    /// An `Authorization: Basic …` whose pair is made when the value is known.
+    pub(crate) basic: Option<BasicPair>,
     pub(crate) body: Option<DraftBody>,
 }
 
+/// A secret in a Basic pair that a client wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BasicPair {
+    pub(crate) slot: usize,
+    /// The user name beside it; `None` if the secret itself stands where the user name does.
+    pub(crate) user: Option<String>,
+}
+
 /// What stands for a secret while the path is judged. No data can look like it: data is percent-encoded.
-const SECRET_SEGMENT: &str = "{secret}";
+pub(crate) const SECRET_SEGMENT: &str = "{secret}";
 
 /// Bytes that may still be rendered into one request. One for all its fields: twenty thousand of them, each filled with
 /// the same large variable, would otherwise be a gigabyte.
@@ -135,7 +148,16 @@ impl Draft {
         }
         let body =
             template.body.as_ref().map(|body| render_body(template, body, scope, &mut left)).transpose()?;
-        Ok(Self { method: template.method.clone(), target, path, path_and_query: fragments, headers, body })
+        Ok(Self {
+            method: template.method.clone(),
+            target,
+            path,
+            path_and_query: fragments,
+            headers,
+            plain_headers: HeaderMap::new(),
+            basic: None,
+            body,
+        })
     }
 }
 

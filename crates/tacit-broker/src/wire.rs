@@ -12,12 +12,21 @@
 //!    filtered headers and a decoded, scrubbed body.
 //! 4. **Errors say nothing of the upstream's.** [`WireError`] is closed and carries no text, URL or header.
 //!
-//! Life of a request: [`Wire::connect`] takes a parked connection of the same [`PoolKey`] and target or dials one;
-//! [`Connection::send`] writes the request and waits for the head; [`Received::read`] (or [`Received::stream`])
-//! decodes, scrubs and returns the body, and parks the connection if the upstream left it clean.
+//! Life of a request: [`Wire::connect`] takes a parked connection of the same [`PoolKey`] and target, joins one that
+//! speaks HTTP/2, or dials one; [`Connection::send`] writes the request and waits for the head; [`Received::read`] decodes
+//! and scrubs the body and returns it whole, [`Received::stream`] as it comes. After its end the connection is parked if
+//! the upstream left it clean.
+//!
+//! | to find | look at |
+//! |---|---|
+//! | who gets which connection | `client`, `pool` |
+//! | what is spoken on one | `link` |
+//! | what a request looks like when it leaves | `request`, `body`, `headers` |
+//! | what happens to an answer | `read`, `stream`, and below it `tail`, `decode`, `sieve` |
 //!
 //! Proxy variables of the environment are never read: nothing here asks for any.
 
+mod body;
 mod client;
 mod decode;
 mod egress;
@@ -28,13 +37,18 @@ mod pool;
 mod read;
 mod request;
 mod resolve;
+mod sieve;
+mod stream;
+mod tail;
 mod tls;
 mod zstd;
 
+pub use body::{OutboundBody, OutboundStream};
 pub use client::{Connection, Wire, WireConfig};
 pub use egress::{EgressPolicy, Naming};
 pub use error::{Blocked, Phase, RequestFault, TlsFault, WireError, WireSetupError};
 pub use pool::PoolKey;
-pub use read::{ReadLimits, Received, Scrubbed, ScrubbedStream};
+pub use read::{ReadLimits, Received, Scrubbed};
 pub use request::OutboundRequest;
+pub use stream::{ScrubbedStream, StreamLimits};
 pub use tacit_model::destination::ResponseRule;

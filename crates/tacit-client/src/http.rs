@@ -1,11 +1,13 @@
 //! One request and its answer. Bodies are never logged, redirects never followed, proxies of the environment not used.
 
-use std::time::Duration;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use reqwest::{
-    Method, Response, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response,
+    header::{AUTHORIZATION, CONTENT_TYPE},
 };
+use reqwest::Url;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tacit_api::{Page, Problem};
@@ -17,11 +19,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for an answer that needs nobody else.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How a request gets to a server and its whole answer back: over the network, or within a process to a server that
+/// runs in it.
+pub trait Transport: Send + Sync {
+    /// Sends one request. The answer is whatever the server said, problems too; an error is what lies between.
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Sending<'_>;
+}
+
+/// A request on its way.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Error>> + Send + 'a>>;
+
 /// A server's address and somebody's token. Cheap to clone. Has no `Debug`: it holds the token.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     base: Url,
+    bearer: HeaderValue,
 }
 
 impl Client {
@@ -31,21 +44,25 @@ impl Client {
     /// [`Error::Address`], [`Error::Token`], or [`Error::Unreachable`] if the system has no roots for TLS.
     pub fn new(address: &str, token: &str) -> Result<Self, Error> {
         let base = parse_address(address)?;
-        let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Token)?;
-        bearer.set_sensitive(true);
-        let mut builder = reqwest::Client::builder()
-            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
-            .user_agent(concat!("tacit/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the token, or a body with a value, to where nobody meant it to go.
-            .redirect(reqwest::redirect::Policy::none())
-            // So would a proxy that somebody's environment names.
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT);
-        if base.scheme() == "http" {
-            // Without TLS no roots are needed; reading the system's takes time and fails where there are none.
-            builder = builder.tls_certs_only([]);
-        }
-        Ok(Self { http: builder.build()?, base })
+        let bearer = bearer(token)?;
+        Ok(Self { transport: Arc::new(Network::new(&base)?), base, bearer })
+    }
+
+    /// A client that speaks through something else than the network. The requests' address is then only a form: what
+    /// counts is their path.
+    ///
+    /// # Errors
+    /// [`Error::Token`].
+    pub fn with_transport(transport: Arc<dyn Transport>, token: &str) -> Result<Self, Error> {
+        Ok(Self { transport, base: parse_address("http://localhost")?, bearer: bearer(token)? })
+    }
+
+    /// The same server for somebody else.
+    ///
+    /// # Errors
+    /// [`Error::Token`].
+    pub fn with_token(&self, token: &str) -> Result<Self, Error> {
+        Ok(Self { bearer: bearer(token)?, ..self.clone() })
     }
 
     /// Everything in one workspace.
@@ -77,13 +94,54 @@ impl Client {
     fn call(&self, method: Method, path: &[&str]) -> Result<Call, Error> {
         let mut url = self.base.clone();
         url.set_path(&encode_path(self.base.path(), path)?);
-        Ok(Call { http: self.http.clone(), method, url, body: None, timeout: TIMEOUT })
+        Ok(Call { client: self.clone(), method, url, body: None, timeout: TIMEOUT })
+    }
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, Error> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Token)?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
+/// The network, by the one HTTP client of the outside.
+struct Network(reqwest::Client);
+
+impl Network {
+    fn new(base: &Url) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("tacit/", env!("CARGO_PKG_VERSION")))
+            // A redirect would carry the token, or a body with a value, to where nobody meant it to go.
+            .redirect(reqwest::redirect::Policy::none())
+            // So would a proxy that somebody's environment names.
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT);
+        if base.scheme() == "http" {
+            // Without TLS no roots are needed; reading the system's takes time and fails where there are none.
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self(builder.build()?))
+    }
+}
+
+impl Transport for Network {
+    fn send(&self, request: Request<Bytes>, timeout: Duration) -> Sending<'_> {
+        Box::pin(async move {
+            let mut request = reqwest::Request::try_from(request)?;
+            *request.timeout_mut() = Some(timeout);
+            let mut answer = self.0.execute(request).await?;
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = answer.status();
+            *response.headers_mut() = std::mem::take(answer.headers_mut());
+            *response.body_mut() = answer.bytes().await?;
+            Ok(response)
+        })
     }
 }
 
 /// A request that is being put together.
 pub(crate) struct Call {
-    http: reqwest::Client,
+    client: Client,
     method: Method,
     url: Url,
     body: Option<(&'static str, Vec<u8>)>,
@@ -131,23 +189,13 @@ impl Call {
 
     /// Sends it and reads the answer as JSON.
     pub(crate) async fn answer<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let response = self.send().await?;
-        let status = response.status().as_u16();
-        let bytes = response.bytes().await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|_| Error::Unexpected { status, reason: "the body is not what this API answers" })
+        parse(&self.send().await?)
     }
 
     /// Sends it and reads the answer as JSON, if there is one.
     pub(crate) async fn answer_if_any<T: DeserializeOwned + Default>(self) -> Result<T, Error> {
         let response = self.send().await?;
-        let status = response.status().as_u16();
-        let bytes = response.bytes().await?;
-        if bytes.is_empty() {
-            return Ok(T::default());
-        }
-        serde_json::from_slice(&bytes)
-            .map_err(|_| Error::Unexpected { status, reason: "the body is not what this API answers" })
+        if response.body().is_empty() { Ok(T::default()) } else { parse(&response) }
     }
 
     /// Sends it and reads the answer as one page.
@@ -160,22 +208,41 @@ impl Call {
         self.send().await.map(|_| ())
     }
 
-    async fn send(self) -> Result<Response, Error> {
-        let mut request = self.http.request(self.method, self.url).timeout(self.timeout);
+    async fn send(self) -> Result<Response<Bytes>, Error> {
+        let mut headers = HeaderMap::from_iter([(AUTHORIZATION, self.client.bearer.clone())]);
+        let mut body = Bytes::new();
         if let Some((content_type, bytes)) = self.body {
-            request = request.header(CONTENT_TYPE, content_type).body(bytes);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            body = bytes.into();
         }
-        let response = request.send().await?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        // A URL that parsed is a URI, unless it is longer than any URI may be.
+        *request.uri_mut() = self
+            .url
+            .as_str()
+            .parse()
+            .map_err(|_| Error::Unexpected { status: 0, reason: "the request's address is too long" })?;
+        *request.headers_mut() = headers;
+        let response = self.client.transport.send(request, self.timeout).await?;
         if response.status().is_success() {
             return Ok(response);
         }
-        let status = response.status().as_u16();
-        let bytes = response.bytes().await?;
-        match serde_json::from_slice::<Problem>(&bytes) {
+        match serde_json::from_slice::<Problem>(response.body()) {
             Ok(problem) => Err(Error::Problem(Box::new(problem))),
-            Err(_) => Err(Error::Unexpected { status, reason: "this does not look like a Tacit server" }),
+            Err(_) => Err(Error::Unexpected {
+                status: response.status().as_u16(),
+                reason: "this does not look like a Tacit server",
+            }),
         }
     }
+}
+
+fn parse<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, Error> {
+    serde_json::from_slice(response.body()).map_err(|_| Error::Unexpected {
+        status: response.status().as_u16(),
+        reason: "the body is not what this API answers",
+    })
 }
 
 /// A server's address: http or https, a host, perhaps a path; nothing else.

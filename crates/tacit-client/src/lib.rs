@@ -18,10 +18,12 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod agent;
 mod automation;
 mod error;
 mod event;
 mod http;
+mod lease;
 mod page;
 mod request;
 mod run;
@@ -31,7 +33,7 @@ mod workspace;
 
 pub use automation::DefinitionFormat;
 pub use error::Error;
-pub use http::Client;
+pub use http::{Client, Sending, Transport};
 pub use page::every_page;
 pub use tacit_api as api;
 pub use workspace::InWorkspace;

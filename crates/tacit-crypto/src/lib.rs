@@ -13,6 +13,7 @@
 //! | store a key | [`wrap_key`], [`unwrap_key`] |
 //! | prove the root key is the right one | [`key_check_seal`], [`key_check_verify`] |
 //! | hand out and check bearer tokens | [`token`] |
+//! | hand out and find what stands for a value | [`placeholder`] |
 //! | keep keys out of dumps | [`harden_process`] |
 //!
 //! There is no parameter for a nonce or a salt anywhere.
@@ -27,6 +28,7 @@ mod key;
 mod key_check;
 mod locked;
 mod padding;
+pub mod placeholder;
 mod random;
 mod record;
 mod root;

@@ -18,7 +18,7 @@ pub const BODY_CHARS: usize = 30;
 /// Characters of the check behind them.
 pub const CHECK_CHARS: usize = 6;
 
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const CHECK_LABEL: &str = "tacit/1/token-check";
 const HASH_LABEL: &str = "tacit/1/token";
 
@@ -33,12 +33,15 @@ pub enum TokenKind {
     Lease,
     /// A console session, `tct_se_…`.
     Session,
+    /// An agent's session, `tct_ag_…`.
+    AgentSession,
     /// A placeholder that stands for a value in a run, `tct_ph_…`. No bearer token.
     Placeholder,
 }
 
 impl TokenKind {
-    const ALL: [Self; 5] = [Self::User, Self::ServiceAccount, Self::Lease, Self::Session, Self::Placeholder];
+    const ALL: [Self; 6] =
+        [Self::User, Self::ServiceAccount, Self::Lease, Self::Session, Self::AgentSession, Self::Placeholder];
 
     /// The letters between the underscores.
     #[must_use]
@@ -48,6 +51,7 @@ impl TokenKind {
             Self::ServiceAccount => "sa",
             Self::Lease => "ls",
             Self::Session => "se",
+            Self::AgentSession => "ag",
             Self::Placeholder => "ph",
         }
     }
@@ -67,7 +71,7 @@ impl TokenKind {
 /// fn needs<T: Clone>() {}
 /// needs::<tacit_crypto::token::TokenText>();
 /// ```
-pub struct TokenText(Zeroizing<String>);
+pub struct TokenText(pub(crate) Zeroizing<String>);
 
 impl TokenText {
     /// The text. Whoever calls this answers for where it goes.
@@ -205,7 +209,7 @@ fn assemble(kind: TokenKind, body: &[u8; BODY_CHARS]) -> (TokenText, TokenHash) 
 
 /// Uniform over the alphabet: bytes from 248 are drawn again, since 256 is no
 /// multiple of 62 and the first eight characters would be likelier.
-fn random_character() -> u8 {
+pub(crate) fn random_character() -> u8 {
     loop {
         let byte = random_secret::<1>()[0];
         if byte < 248 {
@@ -214,12 +218,12 @@ fn random_character() -> u8 {
     }
 }
 
-fn hash_of_well_formed(text: &str) -> TokenHash {
+pub(crate) fn hash_of_well_formed(text: &str) -> TokenHash {
     TokenHash(labelled_sha256(HASH_LABEL, text.as_bytes()))
 }
 
 /// The first eight bytes of a hash, modulo 62⁶, in six digits.
-fn check_of(text: &str) -> [u8; CHECK_CHARS] {
+pub(crate) fn check_of(text: &str) -> [u8; CHECK_CHARS] {
     let [a, b, c, d, e, f, g, h, ..] = labelled_sha256(CHECK_LABEL, text.as_bytes());
     let mut rest = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
     let mut digits = [0; CHECK_CHARS];

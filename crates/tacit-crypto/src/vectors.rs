@@ -7,6 +7,7 @@
 
 use crate::key_check::key_check_for_vectors;
 use crate::padding::pad;
+use crate::placeholder::{Shape, placeholder_for_vectors};
 use crate::record::seal_for_vectors;
 use crate::token::{BODY_CHARS, TokenKind, token_for_vectors};
 use crate::wrap::wrap_for_vectors;
@@ -319,6 +320,7 @@ fn token() {
         TokenKind::ServiceAccount,
         TokenKind::Lease,
         TokenKind::Session,
+        TokenKind::AgentSession,
         TokenKind::Placeholder,
     ];
     let good = kinds.map(|kind| {
@@ -341,6 +343,30 @@ fn token() {
     ]
     .map(|(name, text, error)| json!({ "name": name, "text": text, "error": error }));
     check("token.json", "Tokens and their hashes.", good.into_iter().chain(bad).collect());
+}
+
+#[test]
+fn placeholder() {
+    let good = Shape::ALL.map(|shape| {
+        let (text, hash) = placeholder_for_vectors(shape, b'a');
+        json!({ "name": format!("shape_{}", shape.as_str()), "text": text.dangerous_expose(), "hash": hex(hash.as_bytes()) })
+    });
+    let live = placeholder_for_vectors(Shape::SkLive, b'a').0.dangerous_expose().to_owned();
+    let bad = [
+        ("empty", String::new()),
+        ("other_prefix", live.replace("sk_live_", "sk_test_")),
+        ("relabelled_shape", live.replace("sk_live_", "tct_ph_")),
+        ("cut", live[..43].to_owned()),
+        ("blank_behind", format!("{live} ")),
+        ("check_zeroed", format!("{}000000", &live[..38])),
+        ("a_vendors_key", "ghp_16C7e42F292c6912E7710c838347Ae178B4a".to_owned()),
+    ]
+    .map(|(name, text)| json!({ "name": name, "text": text, "error": "NoPlaceholder" }));
+    check(
+        "placeholder.json",
+        "Placeholders of every shape and their hashes.",
+        good.into_iter().chain(bad).collect(),
+    );
 }
 
 #[test]

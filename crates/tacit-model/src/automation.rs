@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{limits, name::SecretName};
+use crate::{limits, name::SecretName, trigger::Trigger};
 
 /// An automation's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Automation {
     /// Free text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// What starts it by itself, where a deployment enables that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Trigger>,
     /// What it does, in order.
     pub steps: Vec<Step>,
 }
@@ -119,6 +122,12 @@ impl Automation {
                 format!("must be at most {} bytes", limits::DESCRIPTION_BYTES_MAX),
             ));
         }
+        if self.triggers.len() > limits::TRIGGERS_MAX {
+            issues.push(Issue::new("triggers", format!("must be at most {}", limits::TRIGGERS_MAX)));
+        }
+        for (at, trigger) in self.triggers.iter().enumerate() {
+            issues.extend(trigger.issues(&format!("triggers[{at}]")));
+        }
         if self.steps.is_empty() || self.steps.len() > limits::STEPS_MAX {
             issues.push(Issue::new("steps", format!("must be 1 to {} steps", limits::STEPS_MAX)));
         }
@@ -198,7 +207,7 @@ mod tests {
     /// A definition keeps what was written and nothing else.
     #[test]
     fn definitions_round_trip() {
-        let written = json!({"name": "a", "steps": [{"id": "s", "http": {"method": "POST", "url": "https://x.test/", "auth": {"secret": "K"}, "body": {"form": {"a": "{{input.a}}"}}, "expect_status": [200]}}]});
+        let written = json!({"name": "a", "triggers": [{"schedule": {"cron": "0 6 * * *", "timezone": "Europe/Berlin"}}, {"webhook": {}}], "steps": [{"id": "s", "http": {"method": "POST", "url": "https://x.test/", "auth": {"secret": "K"}, "body": {"form": {"a": "{{input.a}}"}}, "expect_status": [200]}}]});
         let parsed: Automation = serde_json::from_value(written.clone()).unwrap();
         assert!(parsed.issues().is_empty());
         assert_eq!(serde_json::to_value(&parsed).unwrap(), written);

@@ -99,6 +99,10 @@ ids! {
     AutomationId = "aut";
     /// One run of an automation.
     RunId = "run";
+    /// A lease: placeholders handed out together.
+    LeaseId = "lea";
+    /// An agent's session.
+    AgentSessionId = "ags";
     /// An event on the record.
     EventId = "evt";
 }

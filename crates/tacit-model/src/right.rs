@@ -94,6 +94,20 @@ impl Rights {
         self.0 & other.0 == other.0
     }
 
+    /// What an agent may do at most, whoever it acts for: never look, write, aim, delete, grant or manage.
+    pub const AGENT: Rights = Rights::of(&[
+        Right::SecretList,
+        Right::SecretUse,
+        Right::VariableWrite,
+        Right::AutomationWrite,
+        Right::AutomationRun,
+    ]);
+
+    /// The rights that are in both sets.
+    pub const fn and(self, other: Rights) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// This set without one right.
     pub const fn without(self, right: Right) -> Self {
         Self(self.0 & !(1 << right as u32))
@@ -191,6 +205,14 @@ mod tests {
         assert_eq!(list(Role::Auditor), "secret.list audit.read");
         assert_eq!(Role::Owner.rights().iter().count(), Right::ALL.len());
         assert!(!Role::Admin.rights().has(Right::WorkspaceManage));
+    }
+
+    /// An agent of an owner does what it does at most, and an agent of an auditor next to nothing.
+    #[test]
+    fn agents() {
+        assert_eq!(Role::Owner.rights().and(Rights::AGENT), Rights::AGENT);
+        assert_eq!(Role::Auditor.rights().and(Rights::AGENT), Rights::of(&[Right::SecretList]));
+        assert_eq!(Rights::AGENT, Role::Editor.rights());
     }
 
     /// No right brings another with it.

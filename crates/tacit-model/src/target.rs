@@ -188,17 +188,18 @@ impl Target {
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (_, after) = rest.split_once(']').ok_or(TargetError::Host)?;
-                (&authority[..authority.len() - after.len()], after.strip_prefix(':'))
+                // `[::1]x` and `[::1]x]` have something between the bracket and the port.
+                let port = match after.strip_prefix(':') {
+                    None if !after.is_empty() => return Err(TargetError::Host),
+                    port => port,
+                };
+                (&authority[..authority.len() - after.len()], port)
             }
             None => match authority.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
                 None => (authority, None),
             },
         };
-        // `[::1]x` has something between the bracket and the port.
-        if authority.starts_with('[') && port.is_none() && !authority.ends_with(']') {
-            return Err(TargetError::Host);
-        }
         let port = match port {
             None => scheme.default_port(),
             Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -300,8 +301,12 @@ fn check_path(path: &str) -> Result<(), TargetError> {
     }
     let bytes = path.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
-        let encoded = bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-        if *byte == b'%' && !encoded {
+        let hex = bytes.get(at + 1..at + 3).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        let encoded = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        // Nor control characters, nor the bytes with which a dot or a slash is written longer than it is.
+        let has_one_reading =
+            encoded.is_some_and(|byte| !byte.is_ascii_control() && !matches!(byte, 0xc0 | 0xc1));
+        if *byte == b'%' && !has_one_reading {
             return Err(TargetError::Path);
         }
     }
@@ -402,6 +407,8 @@ mod tests {
         assert_eq!(target("http://[::1]:8080/").as_deref(), Ok("http://[::1]:8080"));
         assert!(target("http://[fe80::1%25eth0]/").is_err());
         assert!(target("http://[::1]x/").is_err());
+        assert!(target("http://[::1]x]/").is_err());
+        assert!(target("http://[::1]evil.test]:80/").is_err());
     }
 
     /// B16: paths with a second reading are refused, ordinary ones are kept as written.
@@ -424,6 +431,9 @@ mod tests {
             "/a;x=1",
             "/a%3bx",
             "/a%00",
+            "/a%0d%0aX:%20y",
+            "/a%7F",
+            "/%c0%ae%c0%ae/admin",
             "/a%252e",
             "/a%zz",
             "/a%",

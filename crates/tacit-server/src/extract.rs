@@ -1,15 +1,17 @@
 //! From a request to what a use case takes: who asks, and a body that is what it should be.
 
+use std::net::IpAddr;
+
 use axum::{
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use tacit_crypto::token::{self, TokenHash, TokenKind};
-use tacit_model::{Code, Problem, Timestamp, WorkspaceName};
+use tacit_model::{Code, Problem, Scheme, Target, Timestamp, WorkspaceName};
 use tacit_vault::Caller;
 
-use crate::{app::App, observe::RequestId, problem::ApiError, time};
+use crate::{app::App, listen::Peer, observe::RequestId, problem::ApiError, time};
 
 /// Somebody who presented a token that may exist: for routes outside workspaces.
 #[derive(Clone)]
@@ -33,9 +35,9 @@ fn bearer(parts: &Parts) -> Result<TokenHash, Problem> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(unauthenticated());
     }
-    // Only what a person or a machine signs in with; every other kind is for other doors.
+    // Only what a person, a machine or an agent signs in with; every other kind is for other doors.
     match token::parse(text) {
-        Ok((TokenKind::User | TokenKind::ServiceAccount, hash)) => Ok(hash),
+        Ok((TokenKind::User | TokenKind::ServiceAccount | TokenKind::AgentSession, hash)) => Ok(hash),
         _ => Err(unauthenticated()),
     }
 }
@@ -72,6 +74,34 @@ impl FromRequestParts<App> for Member {
 
 fn not_found() -> Problem {
     Problem::not_found("workspace")
+}
+
+/// From where somebody asks, and under which address they know this server.
+pub(crate) struct Here {
+    pub(crate) source: IpAddr,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    /// Host and port as the client wrote them, or else the listener's.
+    pub(crate) authority: String,
+}
+
+impl FromRequestParts<App> for Here {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        let peer = parts.extensions.get::<Peer>();
+        let peer = peer.ok_or_else(|| Problem::internal("a request came over no known connection"))?;
+        let scheme = if state.url.starts_with("https:") { Scheme::Https } else { Scheme::Http };
+        let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let named = named.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        // What is handed back is what our own parser made of it, with the port written out.
+        let target = named.and_then(|named| Target::parse_authority(scheme, named).ok());
+        let authority = match target {
+            Some(target) => format!("{}:{}", target.host(), target.port()),
+            None => state.url.split("://").nth(1).unwrap_or_default().to_owned(),
+        };
+        Ok(Self { source: peer.address.ip(), scheme: scheme.as_str(), authority })
+    }
 }
 
 /// A path's parameters: names parsed to their types; what does not parse names nothing.

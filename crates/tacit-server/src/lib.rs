@@ -7,6 +7,7 @@
 mod app;
 mod extract;
 mod listen;
+mod mcp;
 mod observe;
 mod problem;
 mod root_key;

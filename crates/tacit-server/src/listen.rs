@@ -1,4 +1,4 @@
-//! The accept loop: TLS, limits and an orderly end.
+//! The accept loop: TLS, limits, API or proxy, and an orderly end.
 //!
 //! Written here rather than taken from the web framework because that one sets no timer, and without one hyper's limit on
 //! how long a request's head may take does nothing.
@@ -6,14 +6,22 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::Router;
+use bytes::BytesMut;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
     service::TowerToHyperService,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tacit_broker::proxy::{Door, Entry, Prefixed, Proxy};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
 
 use crate::start::{ServeOptions, StartError};
 
@@ -25,6 +33,8 @@ const HEADER_SECS_MAX: u64 = 15;
 const HANDSHAKE_SECS_MAX: u64 = 10;
 /// How long what is in flight may take after the signal to stop.
 const DRAIN_SECS_MAX: u64 = 30;
+/// Bytes that are read at once to see what a connection is.
+const START_BYTES: usize = 4096;
 
 /// A bound listener.
 pub(crate) struct Listener {
@@ -93,9 +103,10 @@ impl Listener {
     }
 
     /// Accepts until `stop`, then lets what is in flight finish.
-    pub(crate) async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
-        let graceful = GracefulShutdown::new();
+    pub(crate) async fn serve(self, router: Router, proxy: Proxy, stop: impl Future<Output = ()>) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        // Everything that serves a connection holds a receiver: when the last one is gone, all is finished.
+        let (stopping, _) = watch::channel(false);
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(HEADER_SECS_MAX));
         builder
@@ -110,53 +121,125 @@ impl Listener {
                 accepted = accept(&self.tcp, &slots) => accepted,
                 () = &mut stop => break,
             };
-            let Some((stream, slot)) = accepted else { continue };
-            let service = TowerToHyperService::new(router.clone());
-            let watcher = graceful.watcher();
-            let (builder, tls) = (Arc::clone(&builder), self.tls.clone());
+            let Some((stream, peer)) = accepted else { continue };
+            let guest = Guest {
+                builder: Arc::clone(&builder),
+                router: router.clone(),
+                proxy: proxy.clone(),
+                peer,
+                stopping: stopping.subscribe(),
+            };
+            let tls = self.tls.clone();
             tokio::spawn(async move {
-                let ended = match tls {
-                    None => {
-                        watcher
-                            .watch(builder.serve_connection(TokioIo::new(stream), service).into_owned())
-                            .await
-                    }
-                    Some(tls) => match tokio::time::timeout(
-                        Duration::from_secs(HANDSHAKE_SECS_MAX),
-                        tls.accept(stream),
-                    )
-                    .await
-                    {
-                        Ok(Ok(stream)) => {
-                            watcher
-                                .watch(builder.serve_connection(TokioIo::new(stream), service).into_owned())
-                                .await
-                        }
-                        _ => return,
-                    },
-                };
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended");
+                let Some(tls) = tls else { return guest.serve(stream).await };
+                let handshake = tls.accept(stream);
+                let limit = Duration::from_secs(HANDSHAKE_SECS_MAX);
+                if let Ok(Ok(stream)) = tokio::time::timeout(limit, handshake).await {
+                    guest.serve(stream).await;
                 }
-                drop(slot);
             });
         }
         drop(self.tcp);
-        if tokio::time::timeout(Duration::from_secs(DRAIN_SECS_MAX), graceful.shutdown()).await.is_err() {
+        stopping.send_replace(true);
+        let finished = async { tokio::join!(stopping.closed(), proxy.stop()) };
+        if tokio::time::timeout(Duration::from_secs(DRAIN_SECS_MAX), finished).await.is_err() {
             tracing::warn!("some requests were still going after {DRAIN_SECS_MAX} seconds");
         }
     }
 }
 
-type Accepted = (tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit);
+/// The other end of a connection: which address it has, and its place among the connections that there may be. Whoever
+/// takes the connection over (the relay) takes the place along.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    _slot: Arc<OwnedSemaphorePermit>,
+}
+
+/// One accepted connection and what serves it.
+struct Guest {
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    router: Router,
+    proxy: Proxy,
+    peer: Peer,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Guest {
+    /// API or proxy: the first bytes say which.
+    async fn serve<I>(mut self, mut io: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut start = BytesMut::new();
+        let door = tokio::select! {
+            door = tokio::time::timeout(Duration::from_secs(HEADER_SECS_MAX), door_of(&mut io, &mut start)) => door,
+            _ = self.stopping.wait_for(|stopping| *stopping) => return,
+        };
+        let Ok(Some(door)) = door else { return };
+        let io = Prefixed::new(start.freeze(), io);
+        match door {
+            Door::Proxy => {
+                let source = self.peer.address.ip().to_canonical();
+                self.proxy.serve(io, Entry::Open { source }).await;
+            }
+            Door::Api => self.serve_api(io).await,
+        }
+    }
+
+    async fn serve_api<I>(self, io: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { builder, router, peer, mut stopping, .. } = self;
+        let service = router.map_request(move |mut request: axum::http::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            request
+        });
+        // With upgrades: the relay of `tacit run` is one.
+        let connection =
+            builder.serve_connection_with_upgrades(TokioIo::new(io), TowerToHyperService::new(service));
+        let mut connection = std::pin::pin!(connection);
+        let mut is_stopping = false;
+        let ended = loop {
+            tokio::select! {
+                ended = connection.as_mut() => break ended,
+                _ = stopping.wait_for(|stopping| *stopping), if !is_stopping => {
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended");
+        }
+    }
+}
+
+/// Reads as much of a connection's start as tells which door it wants; `None` if it ends before.
+async fn door_of<I: AsyncRead + Unpin>(io: &mut I, start: &mut BytesMut) -> Option<Door> {
+    // Usually the whole first request: it is given back as it is.
+    start.reserve(START_BYTES);
+    loop {
+        if let Some(door) = Door::of(start) {
+            return Some(door);
+        }
+        // What decides is short, so this ends; the buffer is never grown.
+        if start.len() >= START_BYTES || io.read_buf(start).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+type Accepted = (tokio::net::TcpStream, Peer);
 
 async fn accept(tcp: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
     let slot = Arc::clone(slots).acquire_owned().await.ok()?;
     match tcp.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, address)) => {
             // Answers are small and somebody waits for each.
             let _ = stream.set_nodelay(true);
-            Some((stream, slot))
+            Some((stream, Peer { address, _slot: Arc::new(slot) }))
         }
         Err(error) => {
             // Out of file descriptors, usually: trying again at once would only burn the processor.

@@ -1,4 +1,4 @@
-//! The one place where codes become HTTP statuses and problems become documents (RFC 9457).
+//! Problems as the API answers them: documents of RFC 9457. The statuses are in `tacit-model/src/status.rs`.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -21,6 +21,11 @@ impl From<Problem> for ApiError {
 }
 
 impl ApiError {
+    /// A problem that HTTP has a status of its own for.
+    pub(crate) fn with_status(problem: Problem, status: StatusCode) -> Self {
+        Self { problem, status }
+    }
+
     /// A problem of something that is written down rather than sent: there, a misplaced secret is a broken rule.
     pub(crate) fn when_saved(problem: Problem) -> Self {
         let status = if problem.code == Code::PlacementNotAllowed {
@@ -41,35 +46,8 @@ impl IntoResponse for ApiError {
 }
 
 /// The status of a code.
-pub(crate) const fn status(code: Code) -> StatusCode {
-    match code {
-        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::NotFound => StatusCode::NOT_FOUND,
-        Code::Forbidden
-        | Code::RestrictedSecret
-        | Code::DestinationRequired
-        | Code::DestinationNotAllowed
-        | Code::PlacementNotAllowed
-        | Code::ForeignCredential
-        | Code::AddressBlocked => StatusCode::FORBIDDEN,
-        Code::ValidationFailed | Code::ImmutableField | Code::UnknownReference | Code::UnexpectedStatus => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
-        Code::NameTaken
-        | Code::SecretInUse
-        | Code::ProtectedEnvironment
-        | Code::NotDeployed
-        | Code::SecretDisabled
-        | Code::NoValueInEnvironment
-        | Code::Interrupted => StatusCode::CONFLICT,
-        Code::VersionConflict => StatusCode::PRECONDITION_FAILED,
-        Code::RedirectRefused | Code::ResponseUnscannable | Code::UpstreamFailed => StatusCode::BAD_GATEWAY,
-        Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-        Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Code::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+pub(crate) fn status(code: Code) -> StatusCode {
+    StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The document of a problem.

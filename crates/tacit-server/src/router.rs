@@ -11,10 +11,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
-    observe,
+    mcp, observe,
     problem::ApiError,
     routes::{
-        accounts, automations, events, operations, requests, runs, secrets, values, variables, workspaces,
+        accounts, agents, automations, base_url, events, leases, operations, proposals, relay, requests,
+        runs, secrets, values, variables, workspaces,
     },
 };
 
@@ -69,7 +70,14 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(variables::list, variables::create))
         .routes(routes!(variables::show, variables::update, variables::delete))
         .routes(routes!(variables::put))
+        .routes(routes!(proposals::create))
         .routes(routes!(requests::send))
+        .routes(routes!(leases::list, leases::create))
+        .routes(routes!(leases::renew))
+        .routes(routes!(leases::end))
+        .routes(routes!(relay::open))
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::end))
         .routes(routes!(automations::list))
         .routes(routes!(automations::show, automations::put, automations::delete))
         .routes(routes!(automations::run))
@@ -81,7 +89,9 @@ fn documented() -> OpenApiRouter<App> {
 /// The service: routes inside what surrounds every request.
 pub(crate) fn router(app: App) -> Router {
     let (routes, _) = documented().split_for_parts();
-    routes
+    let router = routes
+        .merge(mcp::routes())
+        .route("/to/{*rest}", axum::routing::any(base_url::forward))
         .fallback(|| async {
             ApiError::from(Problem::not_found("route").suggest("the routes are in /openapi.json"))
                 .into_response()
@@ -89,7 +99,8 @@ pub(crate) fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(middleware::from_fn(observe::observe))
-        .with_state(app)
+        .with_state(app);
+    mcp::open(router)
 }
 
 /// The OpenAPI document, made from the code.

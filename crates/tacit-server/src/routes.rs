@@ -1,9 +1,14 @@
 //! One file per noun; in each, one function per route.
 
 pub(crate) mod accounts;
+pub(crate) mod agents;
 pub(crate) mod automations;
+pub(crate) mod base_url;
 pub(crate) mod events;
+pub(crate) mod leases;
 pub(crate) mod operations;
+pub(crate) mod proposals;
+pub(crate) mod relay;
 pub(crate) mod requests;
 pub(crate) mod runs;
 pub(crate) mod secrets;

@@ -3,18 +3,20 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use tacit_broker::{
     Broker,
+    proxy::Proxy,
     wire::{EgressPolicy, Wire, WireConfig},
 };
 use tacit_model::Problem;
 use tacit_runner::Runner;
 use tacit_vault::{FirstOwner, Vault, open_instance};
 
-use crate::{app::App, listen, observe, root_key::root_key, router, time};
+use crate::{app::App, listen, mcp::Hosts, observe, root_key::root_key, router, time};
 
 /// Where the root key comes from.
 #[derive(Clone, Debug)]
@@ -61,6 +63,10 @@ pub struct ServeOptions {
     pub allow_private: Vec<String>,
     /// More roots for upstreams, PEM.
     pub upstream_ca: Option<PathBuf>,
+    /// Names this server is reached by, beside those of its certificate.
+    pub public_hosts: Vec<String>,
+    /// Name servers for upstreams; none means the system's.
+    pub nameservers: Vec<SocketAddr>,
 }
 
 /// Something that stops the process, in two lines: what happened, what to do.
@@ -158,6 +164,7 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
     let listener = listen::bind(&options).await?;
     let address = listener.address();
     let wire = wire(&options, address)?;
+    let hosts = Arc::new(Hosts::new(&options)?);
     let is_new = !tacit_store::identity::has_database(&options.data);
     let root = root_key(&options.data, options.root_key.as_ref(), is_new)?;
     let (vault, owner) = open_instance(&options.data, root, time::now()).await?;
@@ -168,12 +175,33 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
     if interrupted > 0 {
         tracing::warn!(interrupted, "runs were going when the server stopped; they are marked failed");
     }
-    let app = App { vault: vault.clone(), broker, runner: runner.clone(), metrics };
+    let (leases, agents) = (
+        vault.end_abandoned_leases(time::now()).await?,
+        vault.end_abandoned_agent_sessions(time::now()).await?,
+    );
+    if leases + agents > 0 {
+        tracing::warn!(
+            leases,
+            agents,
+            "leases and agents' sessions were open when the server stopped; they are ended"
+        );
+    }
+    let proxy = Proxy::new(broker.clone());
+    let url = listener.url().into();
+    let app = App {
+        vault: vault.clone(),
+        broker,
+        proxy: proxy.clone(),
+        runner: runner.clone(),
+        url,
+        hosts,
+        metrics,
+    };
     let purging = tokio::spawn(purge(vault.clone()));
     // Before anybody is told that there is something to stop.
     let stop = stop_signal();
     announce(&listener.url(), owner.as_ref());
-    listener.serve(router::router(app), stop).await;
+    listener.serve(router::router(app), proxy, stop).await;
     purging.abort();
     if tokio::time::timeout(Duration::from_secs(RUN_DRAIN_SECS_MAX), runner.idle()).await.is_err() {
         tracing::warn!("some runs were still going; the next start marks them interrupted");
@@ -207,7 +235,8 @@ fn wire(options: &ServeOptions, address: SocketAddr) -> Result<Wire, StartError>
         loopback_literals: address.ip().is_loopback(),
         own_listeners: vec![address],
     };
-    Wire::new(WireConfig { policy, extra_roots_pem, ..WireConfig::default() }).map_err(|error| {
+    let nameservers = (!options.nameservers.is_empty()).then(|| options.nameservers.clone());
+    Wire::new(WireConfig { policy, extra_roots_pem, nameservers }).map_err(|error| {
         StartError::new(
             error.to_string(),
             "check --upstream-ca and the system's certificate store (package ca-certificates)",

@@ -16,10 +16,12 @@ mod sqlite;
 mod value;
 mod writer;
 
+pub mod agent_sessions;
 pub mod automations;
 pub mod events;
 pub mod identity;
 pub mod keys;
+pub mod leases;
 pub mod principals;
 pub mod runs;
 pub mod secrets;

@@ -5,7 +5,10 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::StoreError;
 
 /// Every migration of the embedded database, in order. A file that was released is never edited.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/sqlite/0001_start.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/sqlite/0001_start.sql")),
+    (2, include_str!("../migrations/sqlite/0002_leases.sql")),
+];
 
 /// The newest schema this binary knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;

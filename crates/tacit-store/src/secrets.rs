@@ -41,6 +41,10 @@ pub struct Secret {
     pub created_by: String,
     /// When last changed.
     pub updated_at: Timestamp,
+    /// Whether it is an empty slot that somebody proposed and nobody filled yet.
+    pub proposed: bool,
+    /// Where its proposer would have it go. Not in force.
+    pub suggested_destinations: Destinations,
 }
 
 /// A secret's value in one environment: which version is current.
@@ -92,6 +96,8 @@ fn secret(mut row: Row) -> Result<Secret, ReadError> {
         created_at: row.take()?,
         created_by: row.take()?,
         updated_at: row.take()?,
+        proposed: row.take()?,
+        suggested_destinations: destinations(&row.take::<String>()?)?,
     })
 }
 
@@ -112,6 +118,8 @@ pub struct Filter {
     pub environment: Option<EnvironmentId>,
     /// Only switched off, or only not.
     pub disabled: Option<bool>,
+    /// Only proposals, or only others.
+    pub proposed: Option<bool>,
     /// Deleted ones instead of the others.
     pub deleted: bool,
     /// Only after this name key.
@@ -127,7 +135,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn secret(&self, workspace: WorkspaceId, name_key: &str) -> Result<Option<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at FROM secrets WHERE workspace = ?1 AND name_key = ?2";
+             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets WHERE workspace = ?1 AND name_key = ?2";
         self.row(SQL, &args![workspace, name_key]).await?.map(secret).transpose()
     }
 
@@ -141,7 +149,7 @@ impl Store {
         id: SecretId,
     ) -> Result<Option<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at FROM secrets WHERE workspace = ?1 AND id = ?2";
+             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets WHERE workspace = ?1 AND id = ?2";
         self.row(SQL, &args![workspace, id]).await?.map(secret).transpose()
     }
 
@@ -151,13 +159,13 @@ impl Store {
     /// The database cannot be read.
     pub async fn secrets(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at FROM secrets s
+             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets s
              WHERE workspace = ?1 AND (deleted_at IS NOT NULL) = ?9 AND name_key > ?2
                AND (?3 IS NULL OR kind = ?3)
                AND (?4 IS NULL OR folder = ?4 OR substr(folder, 1, length(?4) + 1) = ?4 || '/')
                AND (?5 IS NULL OR EXISTS (SELECT 1 FROM secret_values v WHERE v.workspace = ?1 AND v.secret = s.id AND v.environment = ?5))
                AND (?6 IS NULL OR instr(name_key, ?6) > 0 OR instr(lower(description), ?6) > 0 OR instr(lower(folder), ?6) > 0)
-               AND (?7 IS NULL OR disabled = ?7)
+               AND (?7 IS NULL OR disabled = ?7) AND (?10 IS NULL OR proposed = ?10)
              ORDER BY name_key LIMIT ?8";
         let args = args![
             workspace,
@@ -169,6 +177,7 @@ impl Store {
             filter.disabled,
             filter.limit as i64,
             filter.deleted,
+            filter.proposed,
         ];
         self.rows(SQL, &args).await?.into_iter().map(secret).collect()
     }
@@ -194,7 +203,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(Secret, bool)>, ReadError> {
         const SQL: &str = "SELECT max(h.sent), s.id, s.name, s.kind, s.visibility, s.description, s.folder, s.destinations,
-             s.rotate_every_days, s.expires_at, s.disabled, s.deleted_at, s.created_at, s.created_by, s.updated_at
+             s.rotate_every_days, s.expires_at, s.disabled, s.deleted_at, s.created_at, s.created_by, s.updated_at,
+             s.proposed, s.suggested_destinations
              FROM (SELECT secret, 0 AS sent FROM secret_hosts WHERE workspace = ?1 AND host_key IN (?2, ?3)
                    UNION ALL SELECT secret, 1 AS sent FROM secret_sent WHERE workspace = ?1 AND host_key = ?2) h
              JOIN secrets s ON s.workspace = ?1 AND s.id = h.secret GROUP BY s.id ORDER BY s.id LIMIT ?4";
@@ -208,6 +218,16 @@ impl Store {
             .collect()
     }
 
+    /// How many proposals of a workspace wait for a value.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn proposals_count(&self, workspace: WorkspaceId) -> Result<i64, ReadError> {
+        const SQL: &str =
+            "SELECT count(*) FROM secrets WHERE workspace = ?1 AND proposed = 1 AND deleted_at IS NULL";
+        self.row(SQL, &args![workspace]).await?.map_or(Ok(0), |mut row| row.take())
+    }
+
     /// Secrets that were deleted before a time and are still kept.
     ///
     /// # Errors
@@ -218,7 +238,7 @@ impl Store {
         time: Timestamp,
     ) -> Result<Vec<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at FROM secrets WHERE workspace = ?1 AND deleted_at < ?2";
+             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets WHERE workspace = ?1 AND deleted_at < ?2";
         self.rows(SQL, &args![workspace, time]).await?.into_iter().map(secret).collect()
     }
 
@@ -303,8 +323,8 @@ pub fn insert(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
         insert_name(workspace, &secret.name, secret.id.as_bytes()),
         Statement::new(
             "INSERT INTO secrets (workspace, id, name, name_key, kind, visibility, description, folder, destinations, rotate_every_days,
-             expires_at, disabled, deleted_at, created_at, created_by, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             expires_at, disabled, deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             args![
                 workspace,
                 secret.id,
@@ -321,7 +341,9 @@ pub fn insert(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
                 secret.deleted_at,
                 secret.created_at,
                 secret.created_by.as_str(),
-                secret.updated_at
+                secret.updated_at,
+                secret.proposed,
+                policy_text(&secret.suggested_destinations)
             ],
         ),
     ];
@@ -334,7 +356,7 @@ pub fn update(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
     let mut statements = vec![
         Statement::exactly_one(
             "UPDATE secrets SET description = ?3, folder = ?4, destinations = ?5, rotate_every_days = ?6, expires_at = ?7, disabled = ?8,
-             deleted_at = ?9, updated_at = ?10 WHERE workspace = ?1 AND id = ?2",
+             deleted_at = ?9, updated_at = ?10, proposed = ?11, suggested_destinations = ?12 WHERE workspace = ?1 AND id = ?2",
             args![
                 workspace,
                 secret.id,
@@ -345,13 +367,23 @@ pub fn update(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
                 secret.expires_at,
                 secret.disabled,
                 secret.deleted_at,
-                secret.updated_at
+                secret.updated_at,
+                secret.proposed,
+                policy_text(&secret.suggested_destinations)
             ],
         ),
         Statement::new("DELETE FROM secret_hosts WHERE workspace = ?1 AND secret = ?2", args![workspace, secret.id]),
     ];
     statements.extend(host_rows(workspace, secret));
     statements
+}
+
+/// A proposal got a value: it is a secret like any other, and what was suggested for it is forgotten.
+pub fn accept_proposal(workspace: WorkspaceId, secret: SecretId) -> Statement {
+    Statement::exactly_one(
+        "UPDATE secrets SET proposed = 0, suggested_destinations = '[]' WHERE workspace = ?1 AND id = ?2",
+        args![workspace, secret],
+    )
 }
 
 /// Remembers that a value was sent to a host.

@@ -49,6 +49,12 @@ impl From<String> for Val {
     }
 }
 
+impl<const N: usize> From<[u8; N]> for Val {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::Blob(bytes.to_vec())
+    }
+}
+
 impl From<&[u8]> for Val {
     fn from(bytes: &[u8]) -> Self {
         Self::Blob(bytes.to_vec())
@@ -92,7 +98,9 @@ ids!(
     ServiceAccountId,
     TokenId,
     AutomationId,
-    RunId
+    RunId,
+    LeaseId,
+    AgentSessionId
 );
 
 /// One row; its values are taken out from left to right.

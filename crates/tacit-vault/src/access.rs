@@ -13,16 +13,17 @@ use std::{
 use tacit_audit::{Actor, ActorKind};
 use tacit_crypto::token::TokenHash;
 use tacit_model::{
-    Code, EnvironmentId, EnvironmentName, Host, Problem, Right, Rights, Role, SecretId, SecretName,
+    Code, EnvironmentId, EnvironmentName, Host, LeaseId, Problem, Right, Rights, Role, SecretId, SecretName,
     Timestamp, WorkspaceName, destination::HostPattern, limits,
 };
 use tacit_store::{
+    agent_sessions::AgentSession,
     principals::TokenOwner,
     secrets::{Secret, Value, Version},
     workspaces::{Environment, Workspace},
 };
 
-use crate::{Stop, Vault};
+use crate::{Stop, Vault, leases::Lease};
 
 /// Who asks, for which workspace, and when. Made at the edge, once for each request.
 #[derive(Clone, Debug)]
@@ -46,6 +47,10 @@ pub struct Principal {
     pub role: Role,
     /// What it may do here.
     pub rights: Rights,
+    /// For whom an agent acts: whoever made its session.
+    pub on_behalf_of: Option<Actor>,
+    /// How many requests an agent may send in its session.
+    pub(crate) requests_max: Option<u64>,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -54,6 +59,19 @@ impl Principal {
     pub fn has(&self, right: Right) -> bool {
         self.rights.has(right)
     }
+
+    /// Whether it is an agent.
+    pub fn is_agent(&self) -> bool {
+        self.on_behalf_of.is_some()
+    }
+}
+
+/// Whose token it is.
+pub(crate) enum Owner {
+    /// A person's or an account's.
+    Account(TokenOwner),
+    /// An agent's, in its session; and whose the token is that it was made with.
+    Agent(Box<AgentSession>, TokenOwner),
 }
 
 /// A secret as it is at one revision, with the state of its values.
@@ -78,7 +96,7 @@ pub(crate) struct AtHost {
 /// Entries a view keeps of each kind; with more, the rest is read each time.
 const ENTRIES_MAX: usize = 8192;
 
-struct Cache<K, V>(RwLock<HashMap<K, V>>);
+pub(crate) struct Cache<K, V>(RwLock<HashMap<K, V>>);
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
@@ -87,16 +105,16 @@ impl<K, V> Default for Cache<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    fn find<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    pub(crate) fn find<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
     where
         K: std::borrow::Borrow<Q>,
     {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn keep(&self, key: K, value: V) {
+    pub(crate) fn keep(&self, key: K, value: V) {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() < ENTRIES_MAX {
+        if entries.len() < ENTRIES_MAX || entries.contains_key(&key) {
             entries.insert(key, value);
         }
     }
@@ -111,6 +129,9 @@ pub(crate) struct View {
     secrets: Cache<String, Arc<Snapshot>>,
     versions: Cache<(SecretId, EnvironmentId), Arc<Vec<Version>>>,
     hosts: Cache<Host, Arc<Vec<AtHost>>>,
+    /// Leases that were in force at this revision. What ends one increases the revision; that one is not there is never
+    /// kept, because making one does not.
+    pub(crate) leases: Cache<LeaseId, Arc<Lease>>,
 }
 
 /// A caller in their workspace: the ground on which a use case decides.
@@ -191,59 +212,88 @@ impl Vault {
             secrets: Cache::default(),
             versions: Cache::default(),
             hosts: Cache::default(),
+            leases: Cache::default(),
         });
         self.0.views.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::clone(&view));
         Ok(Some(view))
     }
 
+    /// Whose a token is, and when it ends: an agent's at the latest with the one it was made with.
     pub(crate) async fn token_owner(
         &self,
         hash: TokenHash,
         now: Timestamp,
-    ) -> Result<(TokenOwner, Option<Timestamp>), Problem> {
-        let token = self
-            .0
-            .store
-            .token(hash.as_bytes())
-            .await
-            .map_err(Problem::internal)?
-            .ok_or_else(unauthenticated)?;
-        if token.expires_at.is_some_and(|end| end <= now) {
-            return Err(unauthenticated());
+    ) -> Result<(Owner, Option<Timestamp>), Problem> {
+        if let Some((owner, expires_at)) = self.account_of(hash, now).await? {
+            return Ok((Owner::Account(owner), expires_at));
         }
-        Ok((token.owner, token.expires_at))
+        let found = self.0.store.agent_session_of_token(hash.as_bytes()).await.map_err(Problem::internal)?;
+        let session = found
+            .filter(|session| session.ended_at.is_none() && session.expires_at > now)
+            .ok_or_else(unauthenticated)?;
+        let creator = TokenHash::from_bytes(session.creator);
+        let (owner, creator_ends) = self.account_of(creator, now).await?.ok_or_else(unauthenticated)?;
+        let expires_at = creator_ends.map_or(session.expires_at, |end| end.min(session.expires_at));
+        Ok((Owner::Agent(Box::new(session), owner), Some(expires_at)))
+    }
+
+    /// The person or account with this token, unless it ended.
+    async fn account_of(
+        &self,
+        hash: TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<(TokenOwner, Option<Timestamp>)>, Problem> {
+        let token = self.0.store.token(hash.as_bytes()).await.map_err(Problem::internal)?;
+        let token = token.filter(|token| token.expires_at.is_none_or(|end| end > now));
+        Ok(token.map(|token| (token.owner, token.expires_at)))
     }
 
     async fn principal(&self, view: &View, caller: &Caller) -> Result<Principal, Problem> {
         let (owner, expires_at) = self.token_owner(caller.token, caller.now).await?;
-        let not_here = || Problem::not_found("workspace");
         match owner {
+            Owner::Account(owner) => self.member_or_account(view, owner, expires_at).await,
+            Owner::Agent(session, _) if session.workspace != view.workspace.id => {
+                Err(Problem::not_found("workspace"))
+            }
+            // What its maker may do now, and of that only what agents may do at all.
+            Owner::Agent(session, owner) => {
+                let creator = self.member_or_account(view, owner, expires_at).await?;
+                Ok(Principal {
+                    actor: Actor::new(ActorKind::Agent, *session.id.as_bytes(), session.name.as_str()),
+                    rights: creator.rights.and(Rights::AGENT),
+                    on_behalf_of: Some(creator.actor),
+                    requests_max: Some(session.requests_max.unsigned_abs()),
+                    ..creator
+                })
+            }
+        }
+    }
+
+    /// A person or an account in a workspace.
+    async fn member_or_account(
+        &self,
+        view: &View,
+        owner: TokenOwner,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Principal, Problem> {
+        let not_here = || Problem::not_found("workspace");
+        let (actor, role) = match owner {
             TokenOwner::User(user) => {
-                let member = self
-                    .0
-                    .store
-                    .member(view.workspace.id, user)
-                    .await
-                    .map_err(Problem::internal)?
-                    .ok_or_else(not_here)?;
-                let actor = Actor::new(ActorKind::User, *user.as_bytes(), member.name.as_str());
-                Ok(Principal { actor, role: member.role, rights: member.role.rights(), expires_at })
+                let member = self.0.store.member(view.workspace.id, user).await.map_err(Problem::internal)?;
+                let member = member.ok_or_else(not_here)?;
+                (Actor::new(ActorKind::User, *user.as_bytes(), member.name.as_str()), member.role)
             }
             TokenOwner::ServiceAccount(workspace, id) => {
                 if workspace != view.workspace.id {
                     return Err(not_here());
                 }
-                let account = self
-                    .0
-                    .store
-                    .service_account(workspace, id)
-                    .await
-                    .map_err(Problem::internal)?
-                    .ok_or_else(unauthenticated)?;
-                let actor = Actor::new(ActorKind::ServiceAccount, *id.as_bytes(), account.name.as_str());
-                Ok(Principal { actor, role: account.role, rights: account.role.rights(), expires_at })
+                let account = self.0.store.service_account(workspace, id).await.map_err(Problem::internal)?;
+                let account = account.ok_or_else(unauthenticated)?;
+                (Actor::new(ActorKind::ServiceAccount, *id.as_bytes(), account.name.as_str()), account.role)
             }
-        }
+        };
+        let rights = role.rights();
+        Ok(Principal { actor, role, rights, on_behalf_of: None, requests_max: None, expires_at })
     }
 
     /// A secret that is there (deleted ones count as gone).

@@ -8,8 +8,10 @@ use tacit_model::{
 use tacit_store::principals::{self as rows, ServiceAccount, Token, TokenOwner};
 
 use crate::{
-    Caller, Principal, Stop, Vault, access::Access, access::unauthenticated, authorize::require, new_id,
-    settle, settle_change,
+    Caller, Principal, Stop, Vault,
+    access::{Access, Owner, unauthenticated},
+    authorize::require,
+    new_id, settle, settle_change,
 };
 
 /// A new token: the only time its text is seen.
@@ -27,7 +29,7 @@ pub struct NewToken {
 /// Who a token belongs to.
 #[derive(Clone, Debug)]
 pub struct WhoAmI {
-    /// `user` or `service-account`.
+    /// `user`, `service-account` or `agent`.
     pub kind: &'static str,
     /// The name.
     pub name: String,
@@ -49,12 +51,12 @@ impl Vault {
     pub async fn who_am_i(&self, token: TokenHash, now: Timestamp) -> Result<WhoAmI, Problem> {
         let (owner, _) = self.token_owner(token, now).await?;
         let (kind, name, instance_admin) = match owner {
-            TokenOwner::User(id) => {
+            Owner::Account(TokenOwner::User(id)) => {
                 let user =
                     self.0.store.user(id).await.map_err(Problem::internal)?.ok_or_else(unauthenticated)?;
                 ("user", user.name.to_string(), user.instance_admin)
             }
-            TokenOwner::ServiceAccount(workspace, id) => {
+            Owner::Account(TokenOwner::ServiceAccount(workspace, id)) => {
                 let account = self
                     .0
                     .store
@@ -64,6 +66,7 @@ impl Vault {
                     .ok_or_else(unauthenticated)?;
                 ("service-account", account.name.to_string(), false)
             }
+            Owner::Agent(session, _) => ("agent", session.name.to_string(), false),
         };
         let mut workspaces = Vec::new();
         for workspace in self.list_workspaces(token, now).await? {

@@ -104,6 +104,10 @@ pub(crate) enum Authority<'a> {
     Grant { pinned: Option<&'a str> },
     /// A published automation that has no grant for this secret.
     NoGrant,
+    /// A lease's: what whoever took it may do, of a secret it has a placeholder for.
+    Leased(Rights),
+    /// A lease that has no placeholder for this secret.
+    NotLeased,
 }
 
 /// What a permitted use comes with.
@@ -123,8 +127,15 @@ pub(crate) fn use_in_request<'a>(
     revision: i64,
 ) -> Result<Permitted<'a>, Problem> {
     match authority {
-        Authority::Rights(rights) => require(rights, Right::SecretUse)?,
+        Authority::Rights(rights) | Authority::Leased(rights) => require(rights, Right::SecretUse)?,
         Authority::Grant { .. } => {}
+        Authority::NotLeased => {
+            return Err(Problem::new(
+                Code::Forbidden,
+                format!("this lease has no placeholder for `{}` as it is now", snapshot.secret.name),
+            )
+            .suggest("take a new lease that names it"));
+        }
         Authority::NoGrant => {
             return Err(Problem::new(
                 Code::Forbidden,
@@ -140,7 +151,9 @@ pub(crate) fn use_in_request<'a>(
         let may_look = match authority {
             Authority::Rights(rights) => rights.has(Right::SecretReveal),
             Authority::Grant { pinned } => pinned.is_some_and(|origin| origin == purpose.target.to_string()),
-            Authority::NoGrant => false,
+            // Whoever holds a placeholder chooses the host; that somebody could look at the value is no leave to send it
+            // anywhere.
+            Authority::Leased(_) | Authority::NotLeased | Authority::NoGrant => false,
         };
         if snapshot.secret.visibility == Visibility::Restricted || !may_look {
             return Err(destination_required(snapshot, purpose));
@@ -173,6 +186,28 @@ pub(crate) fn use_in_request<'a>(
         response,
         echoes: placed.iter().any(|d| d.echoes),
     })
+}
+
+/// Whether a lease may have a placeholder for a secret. It yields no proof: what is done with the placeholder is decided
+/// anew each time.
+pub(crate) fn lease(rights: Rights, snapshot: &Snapshot, environment: EnvironmentId) -> Result<(), Problem> {
+    require(rights, Right::SecretUse)?;
+    check_is_on(snapshot, environment)?;
+    check_has_value(snapshot, environment)?;
+    if !snapshot.secret.destinations.is_empty() {
+        return Ok(());
+    }
+    let name = &snapshot.secret.name;
+    Err(Problem::new(
+        Code::DestinationRequired,
+        format!(
+            "`{name}` has no destination, and a placeholder works only where its secret's destinations allow"
+        ),
+    )
+    .suggest(format!(
+        "have someone who may aim it say where it may go: tacit secrets policy {} --to HOST",
+        quoted(name)
+    )))
 }
 
 /// A value that may come back in an answer may be known in order to take it out. Nobody sees it by this.
@@ -276,7 +311,7 @@ fn placement_not_allowed(snapshot: &Snapshot, purpose: &Purpose<'_>, destination
 mod tests {
     use proptest::{prelude::*, sample::select};
     use serde_json::json;
-    use tacit_model::{SecretType, Timestamp};
+    use tacit_model::{Destinations, SecretType, Timestamp};
     use tacit_store::secrets::{Secret, Value};
 
     use super::*;
@@ -472,6 +507,8 @@ mod tests {
             created_at: time,
             created_by: String::new(),
             updated_at: time,
+            proposed: false,
+            suggested_destinations: Destinations::default(),
         };
         let value = Value {
             environment,
@@ -505,6 +542,12 @@ mod tests {
             };
             let used = use_in_request(Authority::Rights(rights), &snapshot, &purpose, 7).map(drop).map_err(|problem| problem.code);
             prop_assert_eq!(used, naive_use(&case));
+            // Under a lease the same, as if there were no `secret.reveal`; and nothing of a secret that is not in it.
+            let mut blind = case.clone();
+            blind.rights.retain(|right| *right != Right::SecretReveal);
+            let code = |authority| use_in_request(authority, &snapshot, &purpose, 7).map(drop).map_err(|problem| problem.code);
+            prop_assert_eq!(code(Authority::Leased(rights)), naive_use(&blind));
+            prop_assert_eq!(code(Authority::NotLeased), Err(Code::Forbidden));
             let revealed = reveal(rights, &snapshot, environment, 7).map(drop).map_err(|problem| problem.code);
             prop_assert_eq!(revealed, naive_reveal(&case));
         }

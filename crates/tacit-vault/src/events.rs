@@ -53,7 +53,7 @@ impl Vault {
             at: access.now,
             workspace: access.view.workspace.id,
             actor: access.principal.actor.clone(),
-            on_behalf_of: None,
+            on_behalf_of: access.principal.on_behalf_of.clone(),
             verb,
             object,
             outcome,

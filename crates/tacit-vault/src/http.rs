@@ -62,8 +62,8 @@ pub struct HttpTemplate {
     pub foreign_credential: bool,
 }
 
-/// Names of headers, parameters and fields that carry a credential of somebody's, for the `exclusive` rule.
-fn is_credential_name(name: &str) -> bool {
+/// Whether a header, parameter or field of this name carries a credential of somebody's, for the `exclusive` rule.
+pub fn is_credential_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     const WHOLE: &[&str] = &["key", "sig", "sid", "pass", "code_verifier"];
     const WORDS: &[&str] = &[
@@ -510,7 +510,7 @@ fn has_credential_parameter(parts: &[UrlPart]) -> bool {
 }
 
 /// Percent escapes undone, for looking at a name; what is no escape stays.
-fn percent_decoded(text: &str) -> String {
+pub fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -9,12 +9,16 @@
 
 mod access;
 mod accounts;
+mod agents;
 mod authorize;
 mod automations;
+mod budgets;
 mod decrypt;
 mod events;
 mod http;
 mod keyring;
+mod leases;
+mod proposals;
 mod removal;
 mod runs;
 mod secrets;
@@ -36,16 +40,25 @@ use tacit_store::{ReadError, Store, WriteError};
 
 pub use access::{Caller, Principal};
 pub use accounts::{NewToken, WhoAmI};
+pub use agents::{AgentSessionGiven, AgentSessionInfo, NewAgentSession};
 pub use automations::{AutomationListed, PublishedAutomation};
 pub use events::{EventFilter, RecordedEvent};
-pub use http::{BodyTemplate, HttpTemplate, Slot, UrlPart};
+pub use http::{BodyTemplate, HttpTemplate, Slot, UrlPart, is_credential_name, percent_decoded};
+pub use leases::{Lease, LeaseGiven, LeaseInfo, LeaseSecret, LeasedSecret, NewLease};
+pub use proposals::NewProposal;
 pub use removal::Deletion;
 pub use runs::{RunRecord, RunStarted, RunTicket};
 pub use secrets::{NewSecret, SecretFilter, SecretOverview, SecretPatch, ValueOverview};
 pub use setup::{FirstOwner, open_instance};
+/// Recognising what a client presents: the broker has no other business with cryptography.
+pub use tacit_crypto::{
+    placeholder::{Shape, find_placeholders, generate_placeholder, placeholder_hash},
+    random_bytes,
+    token::{TokenHash, TokenKind, parse as parse_token},
+};
 pub use uses::{
-    Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, ScannedValue, SecretSlot, UseRequest,
-    Using,
+    Coverage, Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, ScannedValue, SecretSlot,
+    UseRequest, Using,
 };
 pub use values::{Revealed, VersionInfo};
 pub use variables::{VariableOverview, VariablePatch};
@@ -65,6 +78,8 @@ struct Inner {
     views: RwLock<HashMap<WorkspaceName, Arc<access::View>>>,
     /// One change at a time in this process decides on a workspace; across processes the revision decides.
     turns: RwLock<HashMap<tacit_model::WorkspaceId, Arc<tokio::sync::Mutex<()>>>>,
+    /// What leases and agents have sent of what they may send.
+    budgets: budgets::Budgets,
 }
 
 impl Vault {
@@ -76,6 +91,7 @@ impl Vault {
             instance,
             views: RwLock::default(),
             turns: RwLock::default(),
+            budgets: budgets::Budgets::default(),
         }))
     }
 

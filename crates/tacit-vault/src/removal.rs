@@ -1,8 +1,8 @@
 //! Deleting, restoring and purging secrets.
 
 use tacit_audit::{Detail, Outcome, Verb};
-use tacit_model::{Code, Problem, Right, SecretName, Timestamp};
-use tacit_store::{Change, automations, secrets as rows};
+use tacit_model::{Code, Problem, Right, SecretName, Timestamp, WorkspaceId, limits};
+use tacit_store::{Change, agent_sessions, automations, leases, secrets as rows};
 
 use crate::{
     Caller, Stop, Vault,
@@ -156,12 +156,15 @@ impl Vault {
         Ok(names)
     }
 
-    /// Destroys what was deleted and is past its window. Returns how many secrets are gone.
+    /// Destroys what was deleted and is past its window, and forgets leases and agents' sessions that are long over. Returns
+    /// how many secrets are gone.
     ///
     /// # Errors
     /// The database cannot be read or written.
     pub async fn purge_due(&self, now: Timestamp) -> Result<usize, Problem> {
         let mut purged = 0;
+        // Counts of what expired and was never ended.
+        let mut stale = self.0.budgets.ids();
         for workspace in self.0.store.workspaces().await.map_err(Problem::internal)? {
             let before = now.plus_secs(-workspace.settings.deletion_window_days * 86_400);
             for secret in
@@ -185,7 +188,32 @@ impl Vault {
                 self.0.store.write(change).await.map_err(Problem::audit_unavailable)?;
                 purged += 1;
             }
+            self.forget_ended(workspace.id, now).await?;
+            for lease in self.0.store.open_leases(workspace.id, now).await.map_err(Problem::internal)? {
+                stale.remove(lease.as_bytes());
+            }
+            let sessions = self.0.store.open_agent_sessions(workspace.id, None, now).await;
+            for session in sessions.map_err(Problem::internal)? {
+                stale.remove(session.id.as_bytes());
+            }
         }
+        stale.iter().for_each(|id| self.0.budgets.forget(id));
         Ok(purged)
+    }
+
+    /// What they did stays on the record.
+    async fn forget_ended(&self, workspace: WorkspaceId, now: Timestamp) -> Result<(), Problem> {
+        let store = &self.0.store;
+        let before = now.plus_secs(-limits::ENDED_KEEP_DAYS * 86_400);
+        let leases = store.leases_ended_before(workspace, before).await.map_err(Problem::internal)?;
+        let sessions =
+            store.agent_sessions_ended_before(workspace, before).await.map_err(Problem::internal)?;
+        if leases + sessions == 0 {
+            return Ok(());
+        }
+        let change = Change::new(workspace)
+            .and_all(leases::delete_ended_before(workspace, before))
+            .and(agent_sessions::delete_ended_before(workspace, before));
+        store.write(change).await.map(drop).map_err(Problem::audit_unavailable)
     }
 }

@@ -8,7 +8,7 @@ use tacit_model::{
 use tacit_store::{Change, runs as rows};
 
 use crate::{
-    Caller, Stop, Vault, access::Access, authorize::require, automations::not_deployed, new_id, settle,
+    Caller, Stop, Vault, access::Access, authorize::require, automations::not_deployed, busy, new_id, settle,
 };
 
 pub use rows::Run as RunRecord;
@@ -59,7 +59,20 @@ impl Vault {
         name: &SecretName,
         environment: &EnvironmentName,
     ) -> Result<RunStarted, Problem> {
+        if let Err(stop) = self.spend_on_run(caller, name).await {
+            return Err(match stop {
+                Stop::Problem(problem) => problem,
+                Stop::Stale => busy(),
+            });
+        }
         settle!(self, caller, |access| self.start_run_once(&access, name, environment))
+    }
+
+    /// A run that an agent starts is one of its requests, however many its steps send.
+    async fn spend_on_run(&self, caller: &Caller, name: &SecretName) -> Result<(), Stop> {
+        let access = self.access(caller).await?;
+        let object = Object::new(ObjectKind::Automation, [0; 16], name.as_str());
+        self.spend_of_agent(&access, Verb::RunStart, object).await
     }
 
     async fn start_run_once(

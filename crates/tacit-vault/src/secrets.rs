@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
+use tacit_crypto::placeholder::find_placeholders;
 use tacit_model::{
     Code, Destinations, EnvironmentId, EnvironmentName, Fields, Issue, Problem, Right, SecretId, SecretName,
     SecretType, Timestamp, Visibility, limits, name::Folder,
@@ -94,6 +95,8 @@ pub struct SecretFilter {
     pub environment: Option<EnvironmentName>,
     /// Only those that are switched off, or only those that are not.
     pub disabled: Option<bool>,
+    /// Only proposals that wait for a value, or only others.
+    pub proposed: Option<bool>,
     /// Those that were deleted and can be restored, instead of the others.
     pub deleted: bool,
     /// The name key after which to begin.
@@ -128,13 +131,7 @@ impl Vault {
         if self.name_is_taken(access, &new.name).await? {
             return Err(name_taken(&new.name).into());
         }
-        if self.0.store.secrets_count(access.view.workspace.id).await? >= limits::SECRETS_MAX as i64 {
-            return Err(Problem::invalid(
-                "name",
-                format!("is one secret more than a workspace holds ({})", limits::SECRETS_MAX),
-            )
-            .into());
-        }
+        self.check_room(access).await?;
         let secret = rows::Secret {
             id,
             name: new.name.clone(),
@@ -150,6 +147,8 @@ impl Vault {
             created_at: access.now,
             created_by: access.principal.actor.to_string(),
             updated_at: access.now,
+            proposed: false,
+            suggested_destinations: Destinations::default(),
         };
         let mut statements = rows::insert(access.view.workspace.id, &secret);
         let mut warnings = destination_warnings(&new.destinations);
@@ -169,7 +168,16 @@ impl Vault {
         self.overview_of(access, secret, warnings).await
     }
 
-    /// Statements that add a sealed version and make it current.
+    /// Whether the workspace holds one secret more.
+    pub(crate) async fn check_room(&self, access: &Access) -> Result<(), Stop> {
+        if self.0.store.secrets_count(access.view.workspace.id).await? < limits::SECRETS_MAX as i64 {
+            return Ok(());
+        }
+        let message = format!("is one secret more than a workspace holds ({})", limits::SECRETS_MAX);
+        Err(Problem::invalid("name", message).into())
+    }
+
+    /// Statements that add a sealed version and make it current. A proposal that gets one is a proposal no longer.
     pub(crate) async fn new_version(
         &self,
         access: &Access,
@@ -177,7 +185,8 @@ impl Vault {
         environment: EnvironmentId,
         version: i64,
         fields: &Fields,
-    ) -> Result<[Statement; 2], Stop> {
+    ) -> Result<Vec<Statement>, Stop> {
+        refuse_placeholders(fields)?;
         let sealed =
             self.seal(access.view.workspace.id, environment, secret, version, &fields.encode()).await?;
         let row = rows::Version {
@@ -187,10 +196,15 @@ impl Vault {
             created_at: access.now,
             created_by: access.principal.actor.to_string(),
         };
-        Ok(rows::insert_version(access.view.workspace.id, secret.id, environment, &row))
+        let mut statements =
+            Vec::from(rows::insert_version(access.view.workspace.id, secret.id, environment, &row));
+        if secret.proposed {
+            statements.push(rows::accept_proposal(access.view.workspace.id, secret.id));
+        }
+        Ok(statements)
     }
 
-    async fn name_is_taken(&self, access: &Access, name: &SecretName) -> Result<bool, Stop> {
+    pub(crate) async fn name_is_taken(&self, access: &Access, name: &SecretName) -> Result<bool, Stop> {
         let (workspace, key) = (access.view.workspace.id, name.key());
         Ok(self.0.store.secret(workspace, &key).await?.is_some()
             || self.0.store.variable(workspace, &key).await?.is_some())
@@ -238,6 +252,7 @@ impl Vault {
             folder: filter.folder.clone(),
             environment,
             disabled: filter.disabled,
+            proposed: filter.proposed,
             deleted: filter.deleted,
             after: filter.after.clone(),
             limit: filter.limit,
@@ -365,6 +380,9 @@ impl Vault {
             change = change.record(&rotated);
         }
         self.0.store.write(change).await?;
+        if !values.is_empty() {
+            (new.proposed, new.suggested_destinations) = (false, Destinations::default());
+        }
         self.overview_of(access, new, warnings).await
     }
 
@@ -477,7 +495,17 @@ pub(crate) fn name_taken(name: &SecretName) -> Problem {
         .suggest("choose another name, or rotate, restore or delete the one that has it")
 }
 
-fn check_texts(
+/// A value that holds a placeholder would be a value that stands for another one. What was put in for a placeholder is
+/// never looked through for more, so it would only be sent as it is; but nobody means that.
+fn refuse_placeholders(fields: &Fields) -> Result<(), Problem> {
+    let is_clean = |text: &str| find_placeholders(text.as_bytes()).next().is_none();
+    let Some((field, _)) = fields.iter().find(|(_, text)| !is_clean(text)) else { return Ok(()) };
+    let message = "holds a placeholder of a lease instead of a value";
+    Err(Problem::invalid(format!("fields.{field}"), message)
+        .suggest("a placeholder stands for a value only in its lease; enter the value itself"))
+}
+
+pub(crate) fn check_texts(
     description: &str,
     destinations: &Destinations,
     rotate_every_days: Option<i64>,

@@ -4,15 +4,19 @@
 //! this while it connects. [`Vault::open_use`] yields the values, to the broker alone, for one request. In between lies
 //! nothing that another caller could reach.
 
+mod authority;
+mod coverage;
 mod scans;
 
 use std::{net::IpAddr, sync::Arc};
 
+use authority::{Basis, principals, request_detail};
+pub use coverage::Coverage;
 use scans::Scanned;
 
 use tacit_audit::{
-    Actor, Code as RecordedCode, Detail, Event, MethodText, Object, ObjectKind, Outcome as EventOutcome,
-    RuleText, StepText, TargetText, Verb,
+    Code as RecordedCode, Detail, Event, MethodText, Object, ObjectKind, Outcome as EventOutcome, RuleText,
+    Verb,
 };
 use tacit_model::{
     Code, Destination, EnvironmentName, EventId, Fields, Place, Problem, Right, SecretId, SecretName,
@@ -26,10 +30,11 @@ use tacit_store::{
 use crate::{
     Caller, RunTicket, Stop, Vault,
     access::{Access, Snapshot},
-    authorize::{self, Authority, Authorized, Purpose, Use, require},
+    authorize::{self, Authorized, Purpose, Use},
     automations::unknown_secret,
     busy,
     decrypt::Recorded,
+    leases::Lease,
     new_id,
     secrets::object_of,
     values::current_version,
@@ -47,6 +52,9 @@ pub enum Using<'a> {
         /// The step.
         step: &'a str,
     },
+    /// A lease's: the rights of whoever took it, but for `secret.reveal`, and the secrets it has placeholders for. The
+    /// caller is [`Lease::caller`].
+    Lease(&'a Lease),
 }
 
 /// A secret that a request carries, and where.
@@ -85,6 +93,7 @@ pub struct PreparedUse {
     proofs: Vec<Authorized<Use>>,
     used: Vec<Used>,
     scans: Vec<Scanned>,
+    coverage: Coverage,
     /// The secrets that were never sent to this host before.
     first_sent: Vec<SecretId>,
     host_key: String,
@@ -93,7 +102,9 @@ pub struct PreparedUse {
     pub response: ResponseRule,
     /// Whether a destination names the target's host, so that allowed private ranges may be dialled.
     pub is_named: bool,
-    /// What connections may be shared by: the same workspace, principal, secrets and policy.
+    /// Whether bytes may pass to the target unread, as far as the destinations there are concerned.
+    pub bears_a_tunnel: bool,
+    /// What connections may be shared by: the same workspace, principal, lease, secrets and policy.
     pub pool_key: [u8; 32],
 }
 
@@ -133,6 +144,8 @@ pub struct Opened {
     pub values: Vec<OpenedValue>,
     /// Every value that may come back.
     pub scan: Vec<ScannedValue>,
+    /// What this is all of.
+    pub coverage: Coverage,
 }
 
 /// A value that may come back in an answer.
@@ -176,13 +189,23 @@ impl Vault {
     ///
     /// # Errors
     /// Any refusal of the contract, in its order: right, state, destination, placement.
+    ///
+    /// `rate_limited` comes before all of these, and `unauthenticated` if the lease is not in force.
     pub async fn prepare_use(&self, request: &UseRequest<'_>) -> Result<PreparedUse, Problem> {
+        match self.spend(&self.access(request.caller).await?, request).await {
+            Ok(()) => self.decide_use(request).await,
+            Err(Stop::Problem(problem)) => Err(problem),
+            Err(Stop::Stale) => Err(busy()),
+        }
+    }
+
+    async fn decide_use(&self, request: &UseRequest<'_>) -> Result<PreparedUse, Problem> {
         crate::settle!(self, request.caller, |access| self.prepare_use_once(&access, request))
     }
 
     async fn prepare_use_once(&self, access: &Access, request: &UseRequest<'_>) -> Result<PreparedUse, Stop> {
         access.environment(request.environment)?;
-        let grants = self.run_grants(access, request).await?;
+        let basis = self.basis(access, request).await?;
         let at_host = self.at_host(&access.view, request.target.host()).await?;
         let mut prepared = PreparedUse {
             workspace: access.view.workspace.id,
@@ -190,21 +213,21 @@ impl Vault {
             proofs: Vec::new(),
             used: Vec::new(),
             scans: Vec::new(),
+            coverage: Coverage::new(access, request.target.host(), Vec::new()),
             first_sent: Vec::new(),
             host_key: request.target.host().to_string(),
             intents: Vec::new(),
             response: scans::rule_of_host(&at_host, request),
             is_named: scans::is_named(&at_host, request.target),
+            bears_a_tunnel: scans::bears_a_tunnel(&at_host, request.target),
             pool_key: [0; 32],
         };
         for slot in request.slots {
-            self.decide_slot(access, request, grants.as_deref(), slot, &mut prepared).await?;
+            self.decide_slot(access, request, &basis, slot, &mut prepared).await?;
         }
         if request.slots.is_empty() {
             let intent = self.intent(access, request, Verb::RequestSend, request_object(access, request));
-            if grants.is_none()
-                && let Err(problem) = require(access.principal.rights, Right::SecretUse)
-            {
+            if let Err(problem) = basis.check_bare() {
                 return Err(self.refuse_event(access, intent, problem).await);
             }
             prepared.intents.push(intent);
@@ -222,8 +245,7 @@ impl Vault {
                 prepared.first_sent.push(id);
             }
         }
-        self.add_scans(access, request, grants.as_deref().unwrap_or_default(), &at_host, &mut prepared)
-            .await?;
+        self.add_scans(access, request, &basis, &at_host, &mut prepared).await?;
         prepared.pool_key = pool_key(access, request, &prepared);
         Ok(prepared)
     }
@@ -233,7 +255,7 @@ impl Vault {
         &self,
         access: &Access,
         request: &UseRequest<'_>,
-        grants: Option<&[(SecretId, Option<String>)]>,
+        basis: &Basis,
         slot: &SecretSlot,
         prepared: &mut PreparedUse,
     ) -> Result<(), Stop> {
@@ -251,15 +273,12 @@ impl Vault {
             environment: environment.id,
             environment_name: &environment.name,
         };
-        let authority = match grants {
-            None => Authority::Rights(access.principal.rights),
-            Some(grants) => match grants.iter().find(|(secret, _)| *secret == snapshot.secret.id) {
-                Some((_, pinned)) => Authority::Grant { pinned: pinned.as_deref() },
-                None => Authority::NoGrant,
-            },
-        };
-        let permitted = match authorize::use_in_request(authority, &snapshot, &purpose, access.view.revision)
-        {
+        let permitted = match authorize::use_in_request(
+            basis.of(snapshot.secret.id),
+            &snapshot,
+            &purpose,
+            access.view.revision,
+        ) {
             Ok(permitted) => permitted,
             Err(problem) => {
                 let problem = if may_aim(access) { problem } else { without_aim(problem) };
@@ -341,61 +360,6 @@ impl Vault {
         }
     }
 
-    /// For a run: that the trigger may still run it, that what runs is still what is published, and what it may use.
-    async fn run_grants(
-        &self,
-        access: &Access,
-        request: &UseRequest<'_>,
-    ) -> Result<Option<Vec<(SecretId, Option<String>)>>, Stop> {
-        let Using::Run { ticket, .. } = request.using else { return Ok(None) };
-        let workspace = access.view.workspace.id;
-        let environment = access.environment(request.environment)?.id;
-        let published = self.0.store.published(workspace, ticket.automation).await?;
-        let is_current = published
-            .iter()
-            .any(|published| published.environment == environment && published.hash == ticket.hash);
-        let problem = match require(access.principal.rights, Right::AutomationRun) {
-            Err(problem) => Some(problem),
-            Ok(())
-                if ticket.workspace != workspace
-                    || ticket.environment != *request.environment
-                    || !is_current =>
-            {
-                Some(
-                    Problem::new(
-                        Code::NotDeployed,
-                        format!("`{}` was published anew or removed while it ran", ticket.automation_name),
-                    )
-                    .suggest("start it again"),
-                )
-            }
-            Ok(()) => None,
-        };
-        if let Some(problem) = problem {
-            let mut event = self.event(
-                access,
-                Verb::SecretUse,
-                Object::new(
-                    ObjectKind::Automation,
-                    *ticket.automation.as_bytes(),
-                    ticket.automation_name.as_str(),
-                ),
-                EventOutcome::Allowed,
-                request_detail(access, request),
-            );
-            (event.actor, event.on_behalf_of) = principals(access, request);
-            return Err(self.refuse_event(access, event, problem).await);
-        }
-        let grants = self.0.store.automation_grants(workspace, ticket.automation, environment).await?;
-        Ok(Some(
-            grants
-                .into_iter()
-                .filter(|grant| grant.hash == ticket.hash)
-                .map(|grant| (grant.secret, grant.pinned))
-                .collect(),
-        ))
-    }
-
     /// Makes the intent durable, deciding again if the workspace changed since.
     ///
     /// # Errors
@@ -413,7 +377,7 @@ impl Vault {
             match self.record_intent(workspace, revision, proofs, &prepared.intents, first_sent).await {
                 Ok((recorded, revision)) => return Ok(RecordedUse { prepared, recorded, revision }),
                 Err(Stop::Problem(problem)) => return Err(problem),
-                Err(Stop::Stale) => prepared = self.prepare_use(request).await?,
+                Err(Stop::Stale) => prepared = self.decide_use(request).await?,
             }
         }
         Err(busy())
@@ -431,18 +395,20 @@ impl Vault {
 
     /// The values of a request whose intent is on the record, and the intents to which its outcome belongs.
     pub async fn open_use(&self, used: RecordedUse) -> (Intents, Result<Opened, Problem>) {
-        let RecordedUse { mut prepared, recorded, .. } = used;
+        let RecordedUse { mut prepared, recorded, revision } = used;
         let intents =
             Intents { workspace: prepared.workspace, events: std::mem::take(&mut prepared.intents) };
-        (intents, self.open_prepared(prepared, &recorded).await)
+        (intents, self.open_prepared(prepared, &recorded, revision).await)
     }
 
     async fn open_prepared(
         &self,
         prepared: PreparedUse,
         recorded: &[Recorded<Use>],
+        revision: i64,
     ) -> Result<Opened, Problem> {
         let workspace = prepared.workspace;
+        let versions = scans::versions(&prepared.scans);
         let mut values = Vec::with_capacity(recorded.len());
         for (proof, Used { snapshot, versions, current, echoes }) in recorded.iter().zip(&prepared.used) {
             let Some(version) = versions.iter().find(|version| version.version == *current) else {
@@ -461,7 +427,7 @@ impl Vault {
                 scan.push(ScannedValue { marker: marker.clone(), kind, fields, was_sent });
             }
         }
-        Ok(Opened { values, scan })
+        Ok(Opened { values, scan, coverage: prepared.coverage.at(revision, versions) })
     }
 
     async fn open_fields<V: crate::decrypt::Opens>(
@@ -514,6 +480,7 @@ fn outcome_of(intent: &Event, outcome: &Outcome, now: Timestamp) -> Event {
             intent: Some(intent.id),
             run: intent.detail.run,
             step: intent.detail.step.clone(),
+            lease: intent.detail.lease,
             status: outcome.status,
             address: outcome.address,
             body_bytes: outcome.body_bytes,
@@ -523,28 +490,6 @@ fn outcome_of(intent: &Event, outcome: &Outcome, now: Timestamp) -> Event {
             ..Detail::default()
         },
         ..intent.clone()
-    }
-}
-
-fn principals(access: &Access, request: &UseRequest<'_>) -> (Actor, Option<Actor>) {
-    match request.using {
-        Using::Caller => (access.principal.actor.clone(), None),
-        Using::Run { ticket, .. } => (ticket.actor(), Some(access.principal.actor.clone())),
-    }
-}
-
-fn request_detail(access: &Access, request: &UseRequest<'_>) -> Detail {
-    let (run, step) = match request.using {
-        Using::Caller => (None, None),
-        Using::Run { ticket, step } => (Some(ticket.run), StepText::new(step)),
-    };
-    Detail {
-        target: Some(TargetText::new(request.target)),
-        method: MethodText::new(request.method),
-        policy_revision: Some(access.view.revision.unsigned_abs()),
-        run,
-        step,
-        ..Detail::default()
     }
 }
 
@@ -585,6 +530,9 @@ fn pool_key(access: &Access, request: &UseRequest<'_>, prepared: &PreparedUse) -
     bytes.extend_from_slice(&access.view.revision.to_be_bytes());
     bytes.extend_from_slice(&principals(access, request).0.id);
     bytes.extend_from_slice(&access.principal.actor.id);
+    if let Using::Lease(lease) = request.using {
+        bytes.extend_from_slice(lease.id.as_bytes());
+    }
     for used in &prepared.used {
         bytes.extend_from_slice(used.snapshot.secret.id.as_bytes());
     }

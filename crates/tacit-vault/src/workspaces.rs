@@ -12,7 +12,12 @@ use tacit_store::{
     workspaces as rows,
 };
 
-use crate::{Caller, Stop, Vault, access::Access, authorize::require, new_id, settle, settle_change};
+use crate::{
+    Caller, Stop, Vault,
+    access::{Access, Owner},
+    authorize::require,
+    new_id, settle, settle_change,
+};
 
 /// A workspace, as its members see it.
 #[derive(Clone, Debug)]
@@ -113,8 +118,11 @@ impl Vault {
     ) -> Result<Vec<WorkspaceInfo>, Problem> {
         let (owner, _) = self.token_owner(token, now).await?;
         let mine = match owner {
-            TokenOwner::User(user) => self.0.store.workspaces_of(user).await.map_err(Problem::internal)?,
-            TokenOwner::ServiceAccount(workspace, _) => vec![workspace],
+            Owner::Account(TokenOwner::User(user)) => {
+                self.0.store.workspaces_of(user).await.map_err(Problem::internal)?
+            }
+            Owner::Account(TokenOwner::ServiceAccount(workspace, _)) => vec![workspace],
+            Owner::Agent(session, _) => vec![session.workspace],
         };
         let all = self.0.store.workspaces().await.map_err(Problem::internal)?;
         Ok(all.into_iter().filter(|workspace| mine.contains(&workspace.id)).map(info).collect())
@@ -132,8 +140,10 @@ impl Vault {
     ) -> Result<WorkspaceInfo, Problem> {
         let (owner, _) = self.token_owner(token, now).await?;
         let user = match owner {
-            TokenOwner::User(user) => self.0.store.user(user).await.map_err(Problem::internal)?,
-            TokenOwner::ServiceAccount(..) => None,
+            Owner::Account(TokenOwner::User(user)) => {
+                self.0.store.user(user).await.map_err(Problem::internal)?
+            }
+            Owner::Account(TokenOwner::ServiceAccount(..)) | Owner::Agent(..) => None,
         };
         let Some(user) = user.filter(|user| user.instance_admin) else {
             return Err(Problem::new(Code::Forbidden, "only the instance's administrator makes workspaces")

@@ -5,9 +5,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     account, audit, automations, config, environments,
     error::{Failure, Outcome},
-    help,
+    help, leases, mcp,
     output::Output,
-    request, runs, secrets, server,
+    request, run, runs, secrets, server,
     session::Session,
     sign_in, vars, workspaces,
 };
@@ -67,6 +67,14 @@ enum Command {
     #[command(subcommand)]
     Runs(runs::Command),
     Request(request::Request),
+    Run(run::Run),
+    Mcp(mcp::Mcp),
+    /// Leases: placeholders that programs hold instead of values.
+    #[command(subcommand, visible_alias = "lease")]
+    Leases(leases::LeasesCommand),
+    /// Sessions of agents that act for somebody.
+    #[command(subcommand, visible_alias = "agent")]
+    Agents(leases::AgentsCommand),
     /// Workspaces: tenants with their own secrets, people and record.
     #[command(subcommand, visible_alias = "workspace")]
     Workspaces(workspaces::Command),
@@ -97,6 +105,8 @@ impl Cli {
             Command::Server(command) => command.run(global.output),
             Command::Help(command) => command.run(),
             Command::Audit(audit::Command::Verify(verify)) => verify.run(global.output),
+            Command::Mcp(mcp) => mcp.run(&global.flags()),
+            Command::Run(run) => run.run(&global.flags(), global.output),
             Command::SignIn(command) => block_on(command.run(&global.flags(), global.output)),
             command => {
                 let settings = config::Settings::load(&global.flags())?;
@@ -125,20 +135,22 @@ impl Command {
             Self::Automations(command) => command.run(session).await,
             Self::Runs(command) => command.run(session).await,
             Self::Request(request) => request.run(session).await,
+            Self::Leases(command) => command.run(session).await,
+            Self::Agents(command) => command.run(session).await,
             Self::Workspaces(command) => command.run(session).await,
             Self::Environments(command) => command.run(session).await,
             Self::Members(command) => command.run(session).await,
             Self::ServiceAccounts(command) => command.run(session).await,
             Self::Tokens(command) => command.run(session).await,
             Self::Audit(command) => command.run(session).await,
-            // These need no session, and `Cli::run` has run them.
-            Self::Server(_) | Self::SignIn(_) | Self::Help(_) => Ok(()),
+            // These need no session or make their own, and `Cli::run` has run them.
+            Self::Server(_) | Self::SignIn(_) | Self::Run(_) | Self::Mcp(_) | Self::Help(_) => Ok(()),
         }
     }
 }
 
 /// Runs one verb. `serve` makes a runtime of its own, so none is made before it is known that one is needed.
-fn block_on(verb: impl Future<Output = Outcome>) -> Outcome {
+pub(crate) fn block_on<T>(verb: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         Failure::new(format!("cannot start: {error}"), "check the system's limits on files and processes")

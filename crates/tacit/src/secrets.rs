@@ -3,7 +3,7 @@
 mod policy;
 mod set;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tacit_api::{FieldMap, Kind, RevealRequest, Secret, SecretQuery, SecretState, ValueState};
 use tacit_client::every_page;
@@ -87,11 +87,31 @@ pub(crate) struct List {
     #[arg(long, value_name = "PATH")]
     folder: Option<String>,
     /// Only those in this state.
-    #[arg(long, value_parser = ["active", "disabled"])]
-    state: Option<String>,
+    #[arg(long, value_enum)]
+    state: Option<State>,
     /// List system-managed secrets, too.
     #[arg(long)]
     system: bool,
+}
+
+/// The states that a list can be narrowed to.
+#[derive(Clone, Copy, ValueEnum)]
+enum State {
+    Active,
+    Disabled,
+    Proposed,
+    Deleted,
+}
+
+impl From<State> for SecretState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Disabled => Self::Disabled,
+            State::Proposed => Self::Proposed,
+            State::Deleted => Self::Deleted,
+        }
+    }
 }
 
 /// Print the value in --env, if the secret is masked and you may look. It is on the record that you did.
@@ -155,9 +175,7 @@ impl List {
             environment: session.named_environment.clone(),
             kind: self.kind,
             folder: self.folder,
-            state: self
-                .state
-                .map(|state| if state == "disabled" { SecretState::Disabled } else { SecretState::Active }),
+            state: self.state.map(SecretState::from),
             system: self.system.then_some(true),
             limit: Some(500),
             cursor: None,
@@ -197,6 +215,8 @@ fn properties(secret: &Secret) -> Vec<(&'static str, String)> {
         ("folder", secret.folder.clone()),
     ];
     properties.extend(secret.destinations.iter().map(|to| ("to", policy::sentence(to))));
+    let suggested = secret.suggested_destinations.iter();
+    properties.extend(suggested.map(|to| ("suggested", format!("{} (not in force)", policy::sentence(to)))));
     for (environment, value) in &secret.environments {
         let fields = masked(&secret.kind, value);
         properties.push(("value", format!("{} since {}: {fields}", short(environment, value), value.set_at)));

@@ -68,6 +68,12 @@ pub(crate) struct Serve {
     /// More roots for upstreams, PEM.
     #[arg(long, env = "TACIT_UPSTREAM_CA", value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
+    /// Names that this server is reached by, beside those of its certificate: agents may ask under no other.
+    #[arg(long, env = "TACIT_PUBLIC_HOST", value_name = "NAME,…", value_delimiter = ',')]
+    public_host: Vec<String>,
+    /// Name servers for upstreams instead of the system's, such as those of a private zone; may be given more than once.
+    #[arg(long = "nameserver", env = "TACIT_NAMESERVER", value_name = "ADDR:PORT,…", value_delimiter = ',')]
+    nameservers: Vec<SocketAddr>,
 }
 
 impl Command {
@@ -118,6 +124,8 @@ impl Serve {
             plain_http: self.plain_http,
             allow_private: self.allow_private.into_iter().filter(|range| !range.is_empty()).collect(),
             upstream_ca: self.upstream_ca,
+            public_hosts: self.public_host.into_iter().filter(|name| !name.is_empty()).collect(),
+            nameservers: self.nameservers,
         })?;
         Ok(())
     }

@@ -122,6 +122,7 @@ fn the_fields_of_an_event_are_these() {
         request_id: _,
         secrets: _,
         definition_hash: _,
+        lease: _,
     } = detail;
     let json = serde_json::to_value(sample::full()).unwrap();
     let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
@@ -160,6 +161,7 @@ fn the_fields_of_an_event_are_these() {
             "request_id",
             "secrets",
             "definition_hash",
+            "lease",
         ]
     );
 }

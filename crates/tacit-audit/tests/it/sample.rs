@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tacit_audit::*;
 use tacit_model::{
-    Destination, EnvironmentName, EventId, Place, Right, Role, RunId, SecretId, Target, Timestamp,
+    Destination, EnvironmentName, EventId, LeaseId, Place, Right, Role, RunId, SecretId, Target, Timestamp,
     WorkspaceId, destination::PathPattern,
 };
 
@@ -115,8 +115,29 @@ pub(crate) fn published() -> Event {
     }
 }
 
+/// A request through a lease that an agent took.
+pub(crate) fn leased() -> Event {
+    Event {
+        actor: Actor::new(ActorKind::Agent, [16; 16], "triage"),
+        on_behalf_of: Some(Actor::new(ActorKind::User, [3; 16], "owner")),
+        detail: Detail {
+            run: None,
+            step: None,
+            lease: Some(LeaseId::from_bytes([17; 16])),
+            ..intent().detail
+        },
+        ..intent()
+    }
+}
+
 /// Every field is there, and every number is as long as it gets.
 pub(crate) fn full() -> Event {
+    let before = full_before_leases();
+    Event { detail: Detail { lease: Some(LeaseId::from_bytes([17; 16])), ..before.detail }, ..before }
+}
+
+/// Every field that there was before there were leases.
+pub(crate) fn full_before_leases() -> Event {
     Event {
         at: Timestamp::from_millis(i64::MIN),
         actor: Actor::system(),
@@ -148,6 +169,7 @@ pub(crate) fn full() -> Event {
             request_id: Some([13; 16]),
             secrets: vec![SecretId::from_bytes([9; 16])],
             definition_hash: Some([0xab; 32]),
+            lease: None,
         },
         ..smallest()
     }
@@ -229,7 +251,7 @@ type Rest = (
     Option<[u8; 16]>,
     Option<[u8; 16]>,
     Vec<[u8; 16]>,
-    Option<[u8; 32]>,
+    (Option<[u8; 32]>, Option<[u8; 16]>),
 );
 
 fn rest() -> impl Strategy<Value = Rest> {
@@ -243,7 +265,7 @@ fn rest() -> impl Strategy<Value = Rest> {
         any::<Option<[u8; 16]>>(),
         any::<Option<[u8; 16]>>(),
         vec(any::<[u8; 16]>(), 0..30),
-        any::<Option<[u8; 32]>>(),
+        any::<(Option<[u8; 32]>, Option<[u8; 16]>)>(),
     )
 }
 
@@ -260,7 +282,7 @@ fn details() -> impl Strategy<Value = Detail> {
             reason_id,
             request_id,
             secrets,
-            definition_hash,
+            (definition_hash, lease),
         ) = rest;
         Detail {
             version,
@@ -283,6 +305,7 @@ fn details() -> impl Strategy<Value = Detail> {
             request_id,
             secrets: secrets.into_iter().map(SecretId::from_bytes).collect(),
             definition_hash,
+            lease: lease.map(LeaseId::from_bytes),
         }
     })
 }

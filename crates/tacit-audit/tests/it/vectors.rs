@@ -12,7 +12,9 @@ fn events() -> Vec<(&'static str, Event)> {
         ("the outcome of a use", sample::outcome()),
         ("a denied reveal", sample::denied()),
         ("a published automation", sample::published()),
-        ("every field", sample::full()),
+        ("every field", sample::full_before_leases()),
+        ("a request through an agent's lease", sample::leased()),
+        ("every field, and a lease", sample::full()),
     ]
 }
 
@@ -20,7 +22,7 @@ fn load(text: &str) -> Vec<Value> {
     serde_json::from_str(text).unwrap()
 }
 
-/// The six events have the bytes and leaves they had when the format was written down.
+/// These events have the bytes and leaves they had when the format was written down.
 #[test]
 fn events_have_their_frozen_bytes() {
     let vectors = load(include_str!("../vectors/events.json"));

@@ -1,15 +1,17 @@
 //! The wire itself: from a target to a connection, from a request to the head of its response.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use http::Method;
-use tacit_model::{Scheme, Target};
+use http::{Method, Response};
+use hyper::body::Incoming;
+use tacit_model::{Host, Scheme, Target};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
 
 use super::{
+    body::Upload,
     egress::{EgressPolicy, Naming},
     error::{Phase, WireError, WireSetupError},
     headers,
@@ -18,6 +20,7 @@ use super::{
     read::Received,
     request::OutboundRequest,
     resolve::Resolve,
+    tail::Tail,
     tls::Tls,
 };
 
@@ -77,15 +80,38 @@ impl Wire {
             // The same key may have been used for a host that a destination named then and does not now.
             let address = link.address().ip();
             self.inner.policy.vet(target, address, naming).map_err(WireError::AddressBlocked)?;
-            if link.is_reusable().await {
+            let is_usable = match &mut link {
+                Link::Http1(parked) => poll_fn(|cx| Poll::Ready(parked.poll_reusable(cx))).await,
+                Link::Http2(_) => true,
+            };
+            if is_usable {
                 return Ok(Connection { wire: self.clone(), place, naming, limit, link, is_reused: true });
             }
         }
-        let link = self.inner.dial(target, naming, limit).await?;
+        let link = self.inner.dial(&place, naming, limit).await?;
         Ok(Connection { wire: self.clone(), place, naming, limit, link, is_reused: false })
     }
 
-    /// Closes all parked connections: after a grant was taken away, or before stopping.
+    /// A bare connection, for bytes that are none of our business.
+    ///
+    /// The same rules hold as for a request, but what is spoken inside is not looked at, and so is plain http no matter
+    /// here: the name is resolved once, every answer must pass, and only these addresses are dialled. With
+    /// [`Naming::Other`] that means public ones. `limit` is for everything together.
+    pub async fn tunnel(
+        &self,
+        host: &Host,
+        port: u16,
+        naming: Naming,
+        limit: Duration,
+    ) -> Result<TcpStream, WireError> {
+        let target = Target::new(Scheme::Https, host.clone(), port);
+        let dialled = timeout(limit, self.inner.dial_tcp(&target, naming, limit)).await;
+        let (stream, _) = dialled.unwrap_or(Err(WireError::Timeout(Phase::Connect)))?;
+        Ok(stream)
+    }
+
+    /// Closes all parked connections, and no new request joins one that is in use: after a grant was taken away, or
+    /// before stopping.
     pub fn close_idle(&self) {
         self.inner.pool.clear();
     }
@@ -103,29 +129,39 @@ impl fmt::Debug for Wire {
 }
 
 impl Inner {
-    async fn dial(&self, target: &Target, naming: Naming, limit: Duration) -> Result<Link, WireError> {
-        timeout(limit, self.dial_within(target, naming, limit))
+    /// A new connection to a place. One that requests can share is shared from now on.
+    async fn dial(&self, place: &Place, naming: Naming, limit: Duration) -> Result<Link, WireError> {
+        let link = timeout(limit, self.dial_within(&place.target, naming, limit))
             .await
-            .unwrap_or(Err(WireError::Timeout(Phase::Connect)))
+            .unwrap_or(Err(WireError::Timeout(Phase::Connect)))?;
+        if let Link::Http2(link) = &link {
+            self.pool.share(place.clone(), link.shared().clone());
+        }
+        Ok(link)
     }
 
     async fn dial_within(&self, target: &Target, naming: Naming, limit: Duration) -> Result<Link, WireError> {
+        let (stream, address) = self.dial_tcp(target, naming, limit).await?;
+        let transport = match target.scheme() {
+            Scheme::Http => Transport::Plain(stream),
+            // No second address after a failed handshake: what answered is not the target, and says so.
+            Scheme::Https => Transport::Tls(Box::new(self.tls.handshake(target, stream).await?)),
+        };
+        Link::open(transport, address).await
+    }
+
+    async fn dial_tcp(
+        &self,
+        target: &Target,
+        naming: Naming,
+        limit: Duration,
+    ) -> Result<(TcpStream, SocketAddr), WireError> {
         let end = Instant::now().checked_add(limit);
         let addresses = self.resolve.vetted(target, &self.policy, naming).await?;
         let (stream, address) = dial_in_order(&addresses, end).await?;
         // Requests are written whole; waiting to fill a packet only adds latency.
         stream.set_nodelay(true).map_err(|_| WireError::ConnectFailed)?;
-        let (transport, certificate) = match target.scheme() {
-            Scheme::Http => (Transport::Plain(stream), None),
-            Scheme::Https => {
-                // No second address after a failed handshake: what answered is not the target, and says so.
-                let stream = self.tls.handshake(target, stream).await?;
-                let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                let certificate = leaf.map(|leaf| Arc::<[u8]>::from(leaf.as_ref()));
-                (Transport::Tls(Box::new(stream)), certificate)
-            }
-        };
-        Link::open(transport, address, certificate).await
+        Ok((stream, address))
     }
 }
 
@@ -187,58 +223,84 @@ impl Connection {
         self.is_reused
     }
 
-    /// Sends a request and waits, at most `limit`, for the head of the response.
+    /// Sends a request and waits, at most `limit`, for the head of the response. While a streamed body is still on its
+    /// way, the limit is for each piece of it instead.
     ///
     /// A parked connection may have been closed by the upstream at the very moment it was taken. So on a reused one,
     /// an idempotent request that fails before the first byte of a response is sent once more, over a connection that
-    /// was resolved, vetted and verified anew.
+    /// was resolved, vetted and verified anew. A streamed body cannot be sent twice and is not.
     pub async fn send(mut self, request: OutboundRequest, limit: Duration) -> Result<Received, WireError> {
         let is_range = request.asks_for_range();
         let method = request.method.clone();
-        let second = (self.is_reused && request.is_idempotent()).then(|| request.clone());
+        // Nothing was sent yet, so this is no second attempt.
+        if self.link.is_closed() {
+            self.dial_again().await?;
+        }
+        let second = if self.is_reused { request.again() } else { None };
         let end = Instant::now().checked_add(limit);
-        let first = self.attempt(request, end).await;
+        let first = self.attempt(request, end, limit).await;
         let response = match (first, second) {
             (Err(Failure::Unanswered), Some(request)) => {
-                self.link = self.wire.inner.dial(&self.place.target, self.naming, self.limit).await?;
-                self.is_reused = false;
-                self.attempt(request, end).await
+                self.dial_again().await?;
+                self.attempt(request, end, limit).await
             }
             (first, _) => first,
         };
-        let response = response.map_err(|failure| match failure {
+        let (response, upload) = response.map_err(|failure| match failure {
             Failure::Unanswered => WireError::UpstreamFailed,
             Failure::Wire(error) => error,
         })?;
-        self.received(response, &method, is_range)
+        self.received(response, upload, &method, is_range)
+    }
+
+    async fn dial_again(&mut self) -> Result<(), WireError> {
+        self.link = self.wire.inner.dial(&self.place, self.naming, self.limit).await?;
+        self.is_reused = false;
+        Ok(())
     }
 
     async fn attempt(
         &mut self,
         request: OutboundRequest,
         end: Option<Instant>,
-    ) -> Result<http::Response<hyper::body::Incoming>, Failure> {
-        let request = request.build(&self.place.target).map_err(Failure::Wire)?;
-        let sending = self.link.send(request);
-        let sent = match end {
-            None => sending.await,
-            Some(end) => timeout_at(end, sending)
-                .await
-                .map_err(|_| Failure::Wire(WireError::Timeout(Phase::FirstByte)))?,
-        };
-        sent.map_err(|error| {
-            tracing::debug!(target = %self.place.target, %error, "upstream failed");
-            if self.link.has_answered() {
-                Failure::Wire(WireError::UpstreamFailed)
-            } else {
-                Failure::Unanswered
+        limit: Duration,
+    ) -> Result<(Response<Incoming>, Option<Upload>), Failure> {
+        let (request, upload) =
+            request.build(&self.place.target, self.link.protocol()).map_err(Failure::Wire)?;
+        let answered = {
+            let mut sending = pin!(self.link.send(request));
+            let mut end = end;
+            loop {
+                let Some(until) = end else { break sending.await };
+                if let Ok(answered) = timeout_at(until, sending.as_mut()).await {
+                    break answered;
+                }
+                let prolonged = upload.as_ref().and_then(|upload| upload.last_progress().checked_add(limit));
+                match prolonged {
+                    Some(later) if later > until => end = Some(later),
+                    _ => return Err(Failure::Wire(WireError::Timeout(Phase::FirstByte))),
+                }
             }
-        })
+        };
+        match answered {
+            Ok(response) => Ok((response, upload)),
+            Err(error) => {
+                tracing::debug!(target = %self.place.target, %error, "upstream failed");
+                if upload.is_some_and(|upload| upload.is_broken()) {
+                    Err(Failure::Wire(WireError::BodyBroken))
+                } else if self.link.has_answered() {
+                    Err(Failure::Wire(WireError::UpstreamFailed))
+                } else {
+                    Err(Failure::Unanswered)
+                }
+            }
+        }
     }
 
     fn received(
         self,
-        response: http::Response<hyper::body::Incoming>,
+        response: Response<Incoming>,
+        upload: Option<Upload>,
         method: &Method,
         is_range: bool,
     ) -> Result<Received, WireError> {
@@ -257,7 +319,8 @@ impl Connection {
         }
         let parking = (self.wire.inner.pool.clone(), self.place);
         let is_bodiless = *method == Method::HEAD;
-        Ok(Received::new(status, parts.headers, body, self.link, parking, is_bodiless))
+        let tail = Tail::new(body, self.link, upload, parking);
+        Ok(Received::new(status, parts.headers, tail, is_bodiless))
     }
 }
 

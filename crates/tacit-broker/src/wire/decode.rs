@@ -129,6 +129,16 @@ impl Decoder {
         self.received
     }
 
+    /// Whether bytes come out as they go in.
+    pub(super) fn is_identity(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Counts a piece that went past, because there is nothing to decode.
+    pub(super) fn count_passed(&mut self, bytes: usize) {
+        self.received += bytes as u64;
+    }
+
     /// Takes a piece of the body. Only after [`Self::pull`] said that it needs more.
     pub(super) fn feed(&mut self, piece: Bytes) {
         debug_assert!(self.wire.is_empty(), "fed before the last piece was used up");

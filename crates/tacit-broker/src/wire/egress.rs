@@ -35,6 +35,9 @@ pub enum Naming {
     NotNamed,
     /// A destination's scheme, host and port match.
     Named,
+    /// No destination matches, and nothing of ours goes there: what a client sends to it stays what it sent. So plain
+    /// http is its own business, but private addresses are not.
+    Other,
 }
 
 impl EgressPolicy {
@@ -60,7 +63,7 @@ impl EgressPolicy {
                 }
             }
         }
-        if public && target.scheme() == Scheme::Http {
+        if public && target.scheme() == Scheme::Http && naming != Naming::Other {
             return Err(Blocked::PlainHttp);
         }
         Ok(())

@@ -103,6 +103,9 @@ pub enum WireError {
     /// The request was refused here.
     #[error("the request cannot be sent: {0}")]
     RequestRefused(RequestFault),
+    /// The request's streamed body failed or had another length than it said. The request may have had its effect.
+    #[error("the request's body broke off")]
+    BodyBroken,
     /// The upstream closed, reset or broke HTTP. The request may have had its effect.
     #[error("the upstream failed")]
     UpstreamFailed,

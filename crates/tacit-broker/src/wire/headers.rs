@@ -8,6 +8,9 @@ use tacit_redact::{Findings, ScanSet, Scrubber, scrub_text};
 
 use super::{error::WireError, link::HEAD_BYTES_MAX};
 
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
 /// What may come back, in number.
 const HEADERS_MAX: usize = 100;
 
@@ -25,6 +28,7 @@ const DROPPED_OUTBOUND: &[&str] = &[
     "early-data",
     "expect",
     "forwarded",
+    "grpc-accept-encoding",
     "host",
     "http2-settings",
     "x-http-method",
@@ -98,6 +102,44 @@ pub(super) fn check_head(headers: &HeaderMap) -> Result<(), WireError> {
         return Err(WireError::UpstreamFailed);
     }
     Ok(())
+}
+
+/// What the content is, without parameters, in lower case.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(content_type.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// Whether a body is one of server-sent events.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    essence(headers).is_some_and(|essence| essence == "text/event-stream")
+}
+
+/// Whether a body is one of gRPC's messages.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    essence(headers)
+        .is_some_and(|essence| essence == "application/grpc" || essence.starts_with("application/grpc+"))
+}
+
+/// The trailers to deliver, which are gRPC's outcome and nothing else.
+pub(super) fn deliverable_trailers(
+    trailers: &HeaderMap,
+    scan: &ScanSet,
+    findings: &mut Findings,
+) -> Option<HeaderMap> {
+    let mut delivered = HeaderMap::new();
+    // One of seventeen codes. A longer number could be anything.
+    let is_number =
+        |value: &&HeaderValue| value.len() <= 3 && value.as_bytes().iter().all(u8::is_ascii_digit);
+    if let Some(status) = trailers.get(GRPC_STATUS).filter(is_number) {
+        delivered.insert(GRPC_STATUS, status.clone());
+    }
+    if let Some(message) = trailers.get(GRPC_MESSAGE)
+        && let Ok(message) = HeaderValue::from_str(&scrubbed_value(message, scan, findings))
+    {
+        delivered.insert(GRPC_MESSAGE, message);
+    }
+    (!delivered.is_empty()).then_some(delivered)
 }
 
 /// The headers to deliver: fresh, filtered, scrubbed. What was found is added to `findings`.

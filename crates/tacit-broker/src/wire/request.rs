@@ -6,17 +6,18 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{self, Entry},
+    uri::Scheme,
 };
-use http_body_util::Full;
 use tacit_model::{Target, target::is_sendable_method};
 
 use super::{
+    body::{OutboundBody, Outgoing, Upload},
     error::{RequestFault, WireError},
     headers,
+    link::Protocol,
 };
 
 /// One header of the caller's.
@@ -32,8 +33,7 @@ const PATH_BYTES_MAX: usize = 64 * 1024;
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tacit/", env!("CARGO_PKG_VERSION")));
 
-/// What to send. Cheap to clone: the body is shared.
-#[derive(Clone)]
+/// What to send.
 pub struct OutboundRequest {
     /// Any method but `TRACE` and `CONNECT`.
     pub method: Method,
@@ -42,8 +42,8 @@ pub struct OutboundRequest {
     /// Headers without those that the wire generates. Values that hold a secret must be marked
     /// [`set_sensitive`](HeaderValue::set_sensitive).
     pub headers: HeaderMap,
-    /// The whole body.
-    pub body: Bytes,
+    /// Whole or streamed. What frames it is generated.
+    pub body: OutboundBody,
     /// Whether `Range` and `If-Range` are sent. Off by default, because a value can be read out of a response in
     /// pieces that are too short to be recognised (attack C15).
     pub allow_range: bool,
@@ -56,14 +56,24 @@ impl OutboundRequest {
             method,
             path_and_query: path_and_query.into(),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: OutboundBody::default(),
             allow_range: false,
         }
     }
 
-    /// Whether sending it twice is like sending it once (RFC 9110, 9.2.2).
-    pub(super) fn is_idempotent(&self) -> bool {
-        self.method.is_idempotent()
+    /// The same once more, if sending it twice is like sending it once (RFC 9110, 9.2.2) and there is a second one: of a
+    /// streamed body there is not.
+    pub(super) fn again(&self) -> Option<Self> {
+        if !self.method.is_idempotent() {
+            return None;
+        }
+        Some(Self {
+            method: self.method.clone(),
+            path_and_query: self.path_and_query.clone(),
+            headers: self.headers.clone(),
+            body: self.body.again()?,
+            allow_range: self.allow_range,
+        })
     }
 
     /// Whether it asks for a part of something.
@@ -71,30 +81,51 @@ impl OutboundRequest {
         self.allow_range && self.headers.contains_key(header::RANGE)
     }
 
-    /// The request as hyper writes it.
-    pub(super) fn build(self, target: &Target) -> Result<Request<Full<Bytes>>, WireError> {
+    /// The request as hyper writes it, and the other end of a body that is streamed.
+    pub(super) fn build(
+        self,
+        target: &Target,
+        protocol: Protocol,
+    ) -> Result<(Request<Outgoing>, Option<Upload>), WireError> {
         if !is_sendable_method(self.method.as_str()) {
             return Err(refused(RequestFault::Method));
         }
         let uri = origin_form(&self.path_and_query)?;
         let mut headers = outbound_headers(self.headers, self.allow_range)?;
-        let host = HeaderValue::from_str(&target.authority()).map_err(|_| refused(RequestFault::Path))?;
-        headers.insert(header::HOST, host);
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Entry::Vacant(entry) = headers.entry(header::USER_AGENT) {
             entry.insert(USER_AGENT);
         }
         // hyper frames a body of known length itself, but says nothing of an empty one.
         let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
-        if self.body.is_empty() && expects_body {
+        if self.body.length() == Some(0) && expects_body {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let mut request = Request::new(Full::new(self.body));
+        let (uri, version) = match protocol {
+            Protocol::Http1 => {
+                let host = HeaderValue::from_str(&target.authority());
+                headers.insert(header::HOST, host.map_err(|_| refused(RequestFault::Path))?);
+                if self.body.length().is_none() {
+                    // For methods that seldom have a body hyper would leave it out.
+                    headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                }
+                (uri, Version::HTTP_11)
+            }
+            Protocol::Http2 => {
+                if headers::is_grpc(&headers) {
+                    // gRPC servers take its absence for a proxy that loses trailers.
+                    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+                }
+                (absolute_form(target, uri)?, Version::HTTP_2)
+            }
+        };
+        let (body, upload) = self.body.outgoing();
+        let mut request = Request::new(body);
         *request.method_mut() = self.method;
         *request.uri_mut() = uri;
-        *request.version_mut() = Version::HTTP_11;
+        *request.version_mut() = version;
         *request.headers_mut() = headers;
-        Ok(request)
+        Ok((request, upload))
     }
 }
 
@@ -104,7 +135,7 @@ impl fmt::Debug for OutboundRequest {
         f.debug_struct("OutboundRequest")
             .field("method", &self.method)
             .field("headers", &self.headers.len())
-            .field("body_bytes", &self.body.len())
+            .field("body", &self.body)
             .finish_non_exhaustive()
     }
 }
@@ -124,6 +155,14 @@ fn origin_form(path_and_query: &str) -> Result<Uri, WireError> {
     }
     // The error would repeat nothing, but it is not looked at either.
     path_and_query.parse().map_err(|_| refused(RequestFault::Path))
+}
+
+/// For HTTP/2, where `:authority` stands for `Host`.
+fn absolute_form(target: &Target, path: Uri) -> Result<Uri, WireError> {
+    let mut parts = path.into_parts();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = Some(target.authority().parse().map_err(|_| refused(RequestFault::Path))?);
+    Uri::from_parts(parts).map_err(|_| refused(RequestFault::Path))
 }
 
 /// The caller's headers without those that are generated, dropped or named by `Connection`.
@@ -174,11 +213,13 @@ fn is_protected(name: &HeaderName, value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
-    fn build(request: OutboundRequest) -> Result<Request<Full<Bytes>>, WireError> {
+    fn build(request: OutboundRequest) -> Result<Request<Outgoing>, WireError> {
         let (target, _) = Target::parse_url("https://good.test:8443/").unwrap();
-        request.build(&target)
+        request.build(&target, Protocol::Http1).map(|(request, _)| request)
     }
 
     fn with(headers: &[(&'static str, &'static str)]) -> OutboundRequest {
@@ -253,7 +294,7 @@ mod tests {
         for protected in ["authorization", "cookie", "content-type"] {
             let mut request = with(&[("connection", "close, X-Hop")]);
             request.headers.append(HeaderName::from_static(protected), HeaderValue::from_static("x"));
-            assert!(build(request.clone()).is_ok());
+            assert!(build(request.again().unwrap()).is_ok());
             request.headers.append("connection", HeaderValue::from_static(protected));
             assert_eq!(build(request).unwrap_err(), refused(RequestFault::ProtectedHeader), "{protected}");
         }
@@ -318,7 +359,7 @@ mod tests {
     fn k1_nothing_of_a_request_is_printed() {
         let mut request = with(&[("authorization", "Bearer hunter2")]);
         request.path_and_query = "/?api_key=hunter2".into();
-        request.body = Bytes::from_static(b"hunter2");
+        request.body = Bytes::from_static(b"hunter2").into();
         assert!(!format!("{request:?}").contains("hunter2"));
     }
 }

@@ -1,7 +1,7 @@
 //! TLS towards upstreams: always verified, and there is no switch to skip it.
 //!
 //! The name that is verified is the target's host and nothing else. TLS 1.2 or newer, no early data (a replayed
-//! request is a second payment), `http/1.1` by ALPN.
+//! request is a second payment), `h2` or `http/1.1` by ALPN, whichever the upstream picks.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.enable_early_data = false;
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }

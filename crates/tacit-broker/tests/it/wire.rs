@@ -249,7 +249,7 @@ async fn life_of_a_request() {
     let mut value = http::HeaderValue::from_str(&format!("Bearer {S}")).unwrap();
     value.set_sensitive(true);
     request.headers.insert("authorization", value);
-    request.body = Bytes::from_static(b"amount=1");
+    request.body = Bytes::from_static(b"amount=1").into();
     let connection = wire.connect(KEY, &upstream.target(), Naming::Named, LONG).await.unwrap();
     assert_eq!(connection.address(), upstream.address);
     assert!(!connection.is_reused());
@@ -299,7 +299,7 @@ async fn f5_an_empty_body_is_framed() {
 async fn a_get_may_have_a_body() {
     let upstream = Upstream::start(|seen| vec![write(response("", &seen.body))]).await;
     let mut request = request();
-    request.body = Bytes::from_static(b"{}");
+    request.body = Bytes::from_static(b"{}").into();
     let received = send(&wire(), &upstream, request).await.unwrap();
     assert_eq!(received.read(&scan(), ResponseRule::Scrub, LIMITS).await.unwrap().body, b"{}");
 }

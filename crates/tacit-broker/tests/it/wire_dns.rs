@@ -9,8 +9,11 @@ use std::{
 };
 
 use tacit_broker::wire::{Blocked, EgressPolicy, Naming, Phase, ResponseRule, Wire, WireConfig, WireError};
-use tacit_model::Target;
-use tokio::net::UdpSocket;
+use tacit_model::{Host, Target};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, UdpSocket},
+};
 
 use crate::wire::{KEY, LIMITS, LONG, SHORT, Upstream, loopback_policy, request, response, scan};
 
@@ -215,6 +218,45 @@ async fn i8_the_next_vetted_address() {
     let (target, _) = Target::parse_url(&format!("http://good.test:{}/", upstream.address.port())).unwrap();
     let connection = wire.connect(KEY, &target, Naming::Named, LONG).await.unwrap();
     assert_eq!(connection.address(), upstream.address);
+}
+
+/// A10, A12: a tunnel is connected under the same rules as everything else, whatever is spoken inside.
+#[tokio::test]
+async fn a12_tunnels() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = upstream.local_addr().unwrap().port();
+    let server = name_server(|name, _, _| match name {
+        "here.test" => ips(&["127.0.0.1"]),
+        "mixed.test" => ips(&["93.184.216.34", "10.0.0.1"]),
+        "metadata.test" => ips(&["169.254.169.254"]),
+        "link.test" => ips(&["169.254.1.1"]),
+        _ => Answer::NoSuchName,
+    })
+    .await;
+    let own: SocketAddr = "127.0.0.1:8200".parse().unwrap();
+    let wire = wire_asking(server, EgressPolicy { own_listeners: vec![own], ..loopback_policy() });
+    let tunnel =
+        async |host: &str, port, naming| wire.tunnel(&Host::parse(host).unwrap(), port, naming, LONG).await;
+    for (host, port, naming, error) in [
+        ("here.test", port, Naming::Other, WireError::AddressBlocked(Blocked::Loopback)),
+        ("127.0.0.1", port, Naming::Other, WireError::AddressBlocked(Blocked::Loopback)),
+        ("mixed.test", 443, Naming::Other, WireError::AddressBlocked(Blocked::Private)),
+        ("mixed.test", 443, Naming::Named, WireError::AddressBlocked(Blocked::Private)),
+        ("metadata.test", 80, Naming::Named, WireError::AddressBlocked(Blocked::Metadata)),
+        ("link.test", 80, Naming::Other, WireError::AddressBlocked(Blocked::LinkLocal)),
+        ("here.test", 8200, Naming::Named, WireError::AddressBlocked(Blocked::OwnListener)),
+        ("::1", 443, Naming::Other, WireError::AddressBlocked(Blocked::Loopback)),
+        ("0.0.0.0", 443, Naming::Other, WireError::AddressBlocked(Blocked::Reserved)),
+        ("nowhere.test", 443, Naming::Other, WireError::ResolveFailed),
+    ] {
+        assert_eq!(tunnel(host, port, naming).await.unwrap_err(), error, "{host}");
+    }
+    let mut tunnel = tunnel("here.test", port, Naming::Named).await.unwrap();
+    let (mut other_end, _) = upstream.accept().await.unwrap();
+    tunnel.write_all(b"ping").await.unwrap();
+    let mut bytes = [0; 4];
+    other_end.read_exact(&mut bytes).await.unwrap();
+    assert_eq!(&bytes, b"ping");
 }
 
 #[tokio::test]

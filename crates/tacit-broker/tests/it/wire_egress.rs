@@ -89,7 +89,7 @@ fn a11_the_table() {
     ];
     let policy = EgressPolicy::default();
     for (ip, reason) in refused {
-        for naming in [Naming::NotNamed, Naming::Named] {
+        for naming in [Naming::NotNamed, Naming::Named, Naming::Other] {
             assert_eq!(vet(&policy, ip, naming), Err(reason), "{ip}");
         }
     }
@@ -123,6 +123,23 @@ fn a11_the_table() {
     for ip in public {
         assert_eq!(vet(&policy, ip, Naming::NotNamed), Ok(()), "{ip}");
     }
+}
+
+/// Plain http to a public address is the business of whoever sends nothing of ours there, and of nobody else.
+#[test]
+fn a16_plain_http() {
+    let policy = EgressPolicy { loopback_literals: true, ..ranges(&["10.1.0.0/16", "127.0.0.0/8"]) };
+    let vet = |ip: &str, naming| {
+        let ip = ip.parse().unwrap();
+        policy.vet(&Target::new(Scheme::Http, Host::Ip(ip), 80), ip, naming)
+    };
+    for naming in [Naming::NotNamed, Naming::Named] {
+        assert_eq!(vet("8.8.8.8", naming), Err(Blocked::PlainHttp));
+    }
+    assert_eq!(vet("8.8.8.8", Naming::Other), Ok(()));
+    assert_eq!(vet("10.1.2.3", Naming::Other), Err(Blocked::Private));
+    assert_eq!(vet("127.0.0.1", Naming::Other), Err(Blocked::Loopback));
+    assert_eq!(vet("169.254.169.254", Naming::Other), Err(Blocked::Metadata));
 }
 
 /// Single addresses that no setting opens, also wrapped in IPv6.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use tacit_broker::wire::{
-    Naming, OutboundRequest, Phase, ReadLimits, ResponseRule, ScrubbedStream, WireError,
+    Naming, OutboundRequest, Phase, ReadLimits, ResponseRule, ScrubbedStream, StreamLimits, WireError,
 };
 
 use crate::wire::{
@@ -158,11 +158,13 @@ async fn c15_a_part_that_was_not_asked_for() {
     let bytes = "HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-1/9\r\ncontent-length: 2\r\n\r\nab";
     let upstream = Upstream::answering(bytes).await;
     assert_eq!(get(&upstream).await.unwrap_err(), WireError::Unscannable);
-    let mut ranged = request();
-    ranged.headers.insert("range", http::HeaderValue::from_static("bytes=0-1"));
-    assert_eq!(send(&wire(), &upstream, ranged.clone()).await.unwrap_err(), WireError::Unscannable);
-    ranged.allow_range = true;
-    assert_eq!(send(&wire(), &upstream, ranged).await.unwrap().status(), 206);
+    let ranged = |allow_range| {
+        let mut request = OutboundRequest { allow_range, ..request() };
+        request.headers.insert("range", http::HeaderValue::from_static("bytes=0-1"));
+        request
+    };
+    assert_eq!(send(&wire(), &upstream, ranged(false)).await.unwrap_err(), WireError::Unscannable);
+    assert_eq!(send(&wire(), &upstream, ranged(true)).await.unwrap().status(), 206);
 }
 
 #[tokio::test]
@@ -195,7 +197,8 @@ async fn e1_split_at_every_byte() {
 }
 
 async fn stream(upstream: &Upstream) -> ScrubbedStream {
-    received(upstream).await.unwrap().stream(&scan(), LIMITS).unwrap()
+    let received = received(upstream).await.unwrap();
+    received.stream(&scan(), ResponseRule::Scrub, StreamLimits { idle: LONG }).await.unwrap()
 }
 
 /// E3: no pause makes the scrubber let go of what it holds back.
@@ -263,8 +266,7 @@ async fn e6_padding_before_the_value() {
         acts
     })
     .await;
-    let limits = ReadLimits { body_bytes_max: u64::MAX, ..LIMITS };
-    let mut stream = received(&upstream).await.unwrap().stream(&scan(), limits).unwrap();
+    let mut stream = stream(&upstream).await;
     let (mut total, mut last, mut longest) = (0, Vec::new(), 0);
     while let Some(chunk) = stream.chunk().await.unwrap() {
         total += chunk.len();

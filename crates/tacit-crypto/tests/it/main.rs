@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use std::{fs, path::Path};
 use tacit_crypto::{
     Purpose, RecordContext, RootKey, SecretValue, WrapContext, fingerprint, key_check_verify, open,
-    policy_hash, seal, token, unwrap_key, wrap_key,
+    placeholder::placeholder_hash, policy_hash, seal, token, unwrap_key, wrap_key,
 };
 
 #[derive(Deserialize)]
@@ -165,6 +165,15 @@ fn tokens() {
         let hash = token::hash_of(&case.text);
         assert_eq!(hash.err().map(|error| format!("{error:?}")), case.error, "{}", case.name);
         assert_eq!(hash.ok().map(|hash| hex(hash.as_bytes())), case.hash, "{}", case.name);
+    }
+}
+
+#[test]
+fn placeholders() {
+    for case in cases::<TextCase>("placeholder.json") {
+        let hash = placeholder_hash(case.text.as_bytes());
+        assert_eq!(hash.is_none(), case.error.is_some(), "{}", case.name);
+        assert_eq!(hash.map(|hash| hex(hash.as_bytes())), case.hash, "{}", case.name);
     }
 }
 

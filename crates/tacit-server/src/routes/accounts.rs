@@ -28,7 +28,7 @@ pub(crate) async fn who_am_i(State(app): State<App>, who: Bearer) -> Answer<Out<
     let found = app.vault.who_am_i(who.token, who.now).await?;
     let membership = |(name, principal): (tacit_model::WorkspaceName, tacit_vault::Principal)| Membership {
         name: name.to_string(),
-        role: principal.role.as_str().to_owned(),
+        role: if principal.is_agent() { "agent" } else { principal.role.as_str() }.to_owned(),
         rights: principal.rights.iter().map(|right| right.to_string()).collect(),
     };
     Ok(Out(WhoAmI {

@@ -17,10 +17,11 @@ use crate::{
 
 pub(crate) fn out(overview: SecretOverview) -> Secret {
     let SecretOverview { secret, values, warnings } = overview;
-    let state = match (secret.deleted_at, secret.disabled) {
-        (Some(_), _) => SecretState::Deleted,
-        (None, true) => SecretState::Disabled,
-        (None, false) => SecretState::Active,
+    let state = match (secret.deleted_at, secret.disabled, secret.proposed) {
+        (Some(_), _, _) => SecretState::Deleted,
+        (None, true, _) => SecretState::Disabled,
+        (None, false, true) => SecretState::Proposed,
+        (None, false, false) => SecretState::Active,
     };
     let value = |value: tacit_vault::ValueOverview| {
         let state = ValueState {
@@ -40,6 +41,7 @@ pub(crate) fn out(overview: SecretOverview) -> Secret {
         state,
         system: false,
         destinations: secret.destinations.0.iter().filter_map(destination_out).collect(),
+        suggested_destinations: secret.suggested_destinations.0.iter().filter_map(destination_out).collect(),
         environments: values.into_iter().map(value).collect(),
         rotate_every_days: secret.rotate_every_days,
         expires_at: secret.expires_at.map(time::print),
@@ -55,11 +57,15 @@ fn destination_out(destination: &tacit_model::Destination) -> Option<Destination
     serde_json::from_value(serde_json::to_value(destination).ok()?).ok()
 }
 
-fn kind(text: &str) -> Result<SecretType, Problem> {
+pub(super) fn kind(text: &str) -> Result<SecretType, Problem> {
     text.parse().map_err(|()| {
         let known = SecretType::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
         Problem::invalid("type", format!("is not a type of secret; there are {known}"))
     })
+}
+
+pub(super) fn visibility(text: &str) -> Result<Visibility, Problem> {
+    text.parse().map_err(|()| Problem::invalid("visibility", "must be restricted or masked"))
 }
 
 /// Secrets by name. Values are never in it.
@@ -79,9 +85,14 @@ pub(crate) async fn list(
             .map(|name| environment_in("environment", name))
             .transpose()?,
         disabled: match query.state {
-            Some(SecretState::Active) => Some(false),
+            Some(SecretState::Active | SecretState::Proposed) => Some(false),
             Some(SecretState::Disabled) => Some(true),
             Some(SecretState::Deleted) | None => None,
+        },
+        proposed: match query.state {
+            Some(SecretState::Active) => Some(false),
+            Some(SecretState::Proposed) => Some(true),
+            Some(SecretState::Disabled | SecretState::Deleted) | None => None,
         },
         deleted: query.state == Some(SecretState::Deleted),
         after: from_cursor(query.cursor.as_deref())?,
@@ -115,10 +126,7 @@ fn parse(body: CreateSecret) -> Result<NewSecret, Problem> {
     Ok(NewSecret {
         name: new_name("name", &body.name)?,
         kind,
-        visibility: body
-            .visibility
-            .parse::<Visibility>()
-            .map_err(|()| Problem::invalid("visibility", "must be restricted or masked"))?,
+        visibility: visibility(&body.visibility)?,
         description: body.description.unwrap_or_default(),
         folder: folder(body.folder.as_deref().unwrap_or_default())?,
         destinations: destinations(&body.destinations)?,

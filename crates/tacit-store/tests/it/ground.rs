@@ -99,6 +99,8 @@ pub(crate) fn secret(name: &str) -> Secret {
         created_at: NOW,
         created_by: "user:owner".to_owned(),
         updated_at: NOW,
+        proposed: false,
+        suggested_destinations: Destinations::default(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Every statement is one that the engine accepts: all public functions run once, on an empty database and on rows.
 
 use tacit_model::{
-    AutomationId, EnvironmentId, Role, RunId, SecretId, ServiceAccountId, TokenId, UserId, VariableId,
-    WorkspaceId,
+    AgentSessionId, AutomationId, EnvironmentId, LeaseId, Role, RunId, SecretId, ServiceAccountId, TokenId,
+    UserId, VariableId, WorkspaceId,
 };
 use tacit_store::{
-    Change, Store, automations,
+    Change, Store, agent_sessions, automations,
     events::Filter,
     keys::{self, WrappedKey},
+    leases,
     principals::{self, ServiceAccount, Token, TokenOwner},
     runs, secrets, variables, workspaces,
 };
@@ -71,6 +72,22 @@ async fn read_everything(
     rows += store.runs(workspace, None, 10).await.unwrap().len();
     rows += store.runs(workspace, Some(id(RunId::generate)), 10).await.unwrap().len();
     rows += store.unfinished_runs().await.unwrap().len();
+    rows += store.lease_of_token(&[6; 32]).await.unwrap().iter().count();
+    rows += store.lease(workspace, of.lease).await.unwrap().iter().count();
+    rows += store.lease_secrets(workspace, of.lease).await.unwrap().len();
+    rows += store.leases(workspace, None, NOW, 10).await.unwrap().len();
+    rows += store.leases(workspace, Some(&[8; 16]), NOW, 10).await.unwrap().len();
+    rows += usize::try_from(store.open_leases_count(workspace, &[8; 16], NOW).await.unwrap()).unwrap();
+    rows += store.open_leases(workspace, NOW).await.unwrap().len();
+    rows +=
+        usize::try_from(store.leases_ended_before(workspace, NOW.plus_secs(1000)).await.unwrap()).unwrap();
+    rows += store.agent_session_of_token(&[7; 32]).await.unwrap().iter().count();
+    rows += store.agent_session(workspace, of.session).await.unwrap().iter().count();
+    rows += store.agent_sessions(workspace, Some(&[8; 16]), NOW, 10).await.unwrap().len();
+    rows += store.open_agent_sessions(workspace, None, NOW).await.unwrap().len();
+    let ended = store.agent_sessions_ended_before(workspace, NOW.plus_secs(1000)).await.unwrap();
+    rows += usize::try_from(ended).unwrap();
+    rows += usize::try_from(store.proposals_count(workspace).await.unwrap()).unwrap();
     rows += store.events(workspace, &Filter { limit: 10, ..Filter::default() }).await.unwrap().len();
     rows += store.events_from(workspace, 0, 10).await.unwrap().len();
     rows
@@ -84,6 +101,8 @@ struct Ids {
     variable: VariableId,
     automation: AutomationId,
     run: RunId,
+    lease: LeaseId,
+    session: AgentSessionId,
 }
 
 /// On an empty database every read finds nothing, and none is refused.
@@ -97,6 +116,8 @@ async fn every_read_prepares() {
         variable: id(VariableId::generate),
         automation: id(AutomationId::generate),
         run: id(RunId::generate),
+        lease: id(LeaseId::generate),
+        session: id(AgentSessionId::generate),
     };
     let (workspace, environment) = (id(WorkspaceId::generate), id(EnvironmentId::generate));
     assert_eq!(read_everything(&ground.store, workspace, environment, &of).await, 0);
@@ -171,6 +192,40 @@ async fn every_write_prepares() {
         started_at: NOW,
         finished_at: None,
     };
+    let lease = leases::Lease {
+        id: id(LeaseId::generate),
+        token: [6; 32],
+        creator: [1; 32],
+        principal: [8; 16],
+        behalf_of: None,
+        created_by: "user:owner".to_owned(),
+        environment,
+        other_hosts: "tunnel".to_owned(),
+        allow_from: "127.0.0.1/32".to_owned(),
+        requests_max: Some(5),
+        ttl_secs: 900,
+        created_at: NOW,
+        expires_at: NOW.plus_secs(900),
+        ends_at_latest: NOW.plus_secs(86_400),
+        ended_at: None,
+    };
+    let leased = leases::LeaseSecret { alias: "NAME".to_owned(), secret: kept.id, placeholder: [9; 32] };
+    let session = agent_sessions::AgentSession {
+        workspace,
+        id: id(AgentSessionId::generate),
+        token: [7; 32],
+        creator: [1; 32],
+        principal: [8; 16],
+        created_by: "user:owner".to_owned(),
+        name: "triage".parse().unwrap(),
+        requests_max: 500,
+        created_at: NOW,
+        expires_at: NOW.plus_secs(900),
+        ended_at: None,
+    };
+    let mut proposal = secret("proposal");
+    proposal.proposed = true;
+    proposal.suggested_destinations = kept.destinations.clone();
     let change = Change::new(workspace)
         .bump()
         .and(keys::insert_workspace_key(workspace, &key(0)))
@@ -190,6 +245,9 @@ async fn every_write_prepares() {
         .and(automations::insert(workspace, &automation))
         .and_all(automations::publish(workspace, automation.id, &published, std::slice::from_ref(&grant)))
         .and(runs::insert(workspace, &run))
+        .and_all(leases::insert(workspace, &lease, std::slice::from_ref(&leased)))
+        .and(agent_sessions::insert(&session))
+        .and_all(secrets::insert(workspace, &proposal))
         .record(&event(workspace, "all"));
     store.write(change).await.unwrap();
     let of = Ids {
@@ -199,8 +257,16 @@ async fn every_write_prepares() {
         variable: variable.id,
         automation: automation.id,
         run: run.id,
+        lease: lease.id,
+        session: session.id,
     };
-    assert_eq!(read_everything(store, workspace, environment, &of).await, 43);
+    assert_eq!(read_everything(store, workspace, environment, &of).await, 58);
+    let only =
+        |proposed| secrets::Filter { proposed: Some(proposed), limit: 10, ..secrets::Filter::default() };
+    let found = store.secrets(workspace, &only(true)).await.unwrap();
+    assert_eq!((found.len(), &found[0].suggested_destinations), (1, &kept.destinations));
+    assert!(found[0].destinations.is_empty(), "a suggestion is not in force");
+    assert_eq!(store.secrets(workspace, &only(false)).await.unwrap().len(), 1);
     assert_eq!(
         store.variable_value(workspace, "variable", environment).await.unwrap().as_deref(),
         Some("two")
@@ -217,8 +283,21 @@ async fn every_write_prepares() {
         .and_all(automations::publish(workspace, automation.id, &published, std::slice::from_ref(&grant)))
         .and(automations::delete_grants_of(workspace, kept.id))
         .and(runs::finish(workspace, &ended))
-        .and(principals::delete_token(workspace, account.id, of_account.id));
+        .and(principals::delete_token(workspace, account.id, of_account.id))
+        .and(leases::renew(workspace, lease.id, NOW.plus_secs(950)))
+        .and(leases::end(workspace, lease.id, NOW))
+        .and(agent_sessions::end(workspace, session.id, NOW))
+        .and(secrets::accept_proposal(workspace, proposal.id));
     store.write(change).await.unwrap();
+    assert!(store.lease(workspace, lease.id).await.unwrap().unwrap().ended_at.is_some());
+    assert_eq!(store.proposals_count(workspace).await.unwrap(), 0);
+    for again in [
+        leases::end(workspace, lease.id, NOW),
+        leases::renew(workspace, lease.id, NOW.plus_secs(2000)),
+        agent_sessions::end(workspace, session.id, NOW),
+    ] {
+        assert!(store.write(Change::new(workspace).and(again)).await.is_err(), "what ended stays ended");
+    }
     assert!(store.values(workspace, kept.id).await.unwrap()[0].disabled);
     assert!(store.unfinished_runs().await.unwrap().is_empty());
     let again = store.write(Change::new(workspace).and(runs::finish(workspace, &ended))).await;
@@ -228,6 +307,9 @@ async fn every_write_prepares() {
         .and_all(automations::delete(workspace, automation.id))
         .and_all(secrets::purge(workspace, &kept))
         .and_all(secrets::purge(workspace, &gone))
+        .and_all(secrets::purge(workspace, &proposal))
+        .and_all(leases::delete_ended_before(workspace, NOW.plus_secs(1)))
+        .and(agent_sessions::delete_ended_before(workspace, NOW.plus_secs(1)))
         .and_all(variables::delete(workspace, &variable))
         .and_all(principals::delete_service_account(workspace, account.id));
     store.write(change).await.unwrap();

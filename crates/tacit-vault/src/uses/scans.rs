@@ -2,14 +2,14 @@
 //!
 //! An answer is looked through for more than what its request carried: what was created by one request is read by
 //! another one. So every kept version, in every environment, of every secret that is bound to the host, was sent there
-//! before, or may be used by the run, is opened for the scrubber alone.
+//! before, or may be used by the run or the lease, is opened for the scrubber alone.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use tacit_model::{Place, Right, SecretId, Target, destination::ResponseRule, limits};
+use tacit_model::{EnvironmentId, Place, SecretId, Target, destination::ResponseRule, limits};
 use tacit_store::secrets::Version;
 
-use super::{PreparedUse, UseRequest, Using};
+use super::{Basis, Coverage, PreparedUse, UseRequest};
 use crate::{
     Stop, Vault,
     access::{Access, AtHost, Snapshot},
@@ -25,6 +25,15 @@ pub(super) struct Scanned {
     pub(super) was_sent: bool,
 }
 
+/// Every version that is looked for.
+pub(super) fn versions(scans: &[Scanned]) -> HashSet<(SecretId, EnvironmentId, i64)> {
+    let of = |scanned: &Scanned| {
+        let (secret, environment) = (scanned.proof.secret(), scanned.proof.environment());
+        scanned.versions.iter().map(|known| (secret, environment, known.version)).collect::<Vec<_>>()
+    };
+    scans.iter().flat_map(of).collect()
+}
+
 fn living(at_host: &[AtHost]) -> impl Iterator<Item = &Snapshot> {
     at_host.iter().map(|other| &*other.snapshot).filter(|snapshot| snapshot.secret.deleted_at.is_none())
 }
@@ -32,6 +41,16 @@ fn living(at_host: &[AtHost]) -> impl Iterator<Item = &Snapshot> {
 /// Whether a destination names scheme, host and port of the target.
 pub(super) fn is_named(at_host: &[AtHost], target: &Target) -> bool {
     living(at_host).any(|snapshot| snapshot.secret.destinations.0.iter().any(|d| d.matches_origin(target)))
+}
+
+/// Whether nothing is lost if nobody looks into what goes to the target and comes back: no destination there wants
+/// other credentials kept out or answers kept back, and no value may have been stored there that could be shown again.
+pub(super) fn bears_a_tunnel(at_host: &[AtHost], target: &Target) -> bool {
+    let mut there = living(at_host)
+        .flat_map(|snapshot| &snapshot.secret.destinations.0)
+        .filter(|destination| destination.matches_origin(target));
+    there.all(|d| !d.exclusive && d.response == ResponseRule::Scrub && !d.places.iter().any(is_stored))
+        && !at_host.iter().any(|other| other.was_sent && may_show_again(&other.snapshot, target))
 }
 
 /// A secret that wants no other credential beside stored ones in requests to the target.
@@ -64,14 +83,14 @@ impl Vault {
         &self,
         access: &Access,
         request: &UseRequest<'_>,
-        grants: &[(SecretId, Option<String>)],
+        basis: &Basis,
         at_host: &[AtHost],
         prepared: &mut PreparedUse,
     ) -> Result<(), Stop> {
         let mut candidates: Vec<Arc<Snapshot>> =
             prepared.used.iter().map(|used| Arc::clone(&used.snapshot)).collect();
         candidates.extend(at_host.iter().map(|other| Arc::clone(&other.snapshot)));
-        candidates.extend(self.granted(access, grants).await?);
+        candidates.extend(self.companions(access, basis).await?);
         candidates.sort_by_key(|snapshot| snapshot.secret.id);
         candidates.dedup_by_key(|snapshot| snapshot.secret.id);
         if candidates.len() > limits::SCANNED_SECRETS_MAX {
@@ -79,12 +98,11 @@ impl Vault {
             return Ok(());
         }
         let is_used = |id: SecretId| prepared.used.iter().any(|used| used.snapshot.secret.id == id);
-        let may_use = matches!(request.using, Using::Caller) && access.principal.has(Right::SecretUse);
         let mut scans = Vec::new();
         for snapshot in &candidates {
             let id = snapshot.secret.id;
             // The name is for those who may use the secret; to others it is somebody's secret.
-            let marker = if may_use || is_used(id) {
+            let marker = if basis.may_name(id) || is_used(id) {
                 format!("[sealed:{}]", snapshot.secret.name)
             } else {
                 "[sealed]".to_owned()
@@ -109,30 +127,42 @@ impl Vault {
             intent.detail.secrets = others;
         }
         prepared.scans = scans;
+        let secrets = candidates.iter().map(|snapshot| snapshot.secret.id).collect();
+        prepared.coverage = Coverage::new(access, request.target.host(), secrets);
         Ok(())
     }
 
-    /// The secrets that a run may use anywhere: what one service got, another one may send back.
-    async fn granted(
-        &self,
-        access: &Access,
-        grants: &[(SecretId, Option<String>)],
-    ) -> Result<Vec<Arc<Snapshot>>, Stop> {
-        let mut granted = Vec::with_capacity(grants.len());
-        for (id, _) in grants {
-            if let Some(secret) = self.0.store.secret_by_id(access.view.workspace.id, *id).await? {
-                granted.push(Arc::new(self.with_values(&access.view, secret).await?));
+    /// The secrets that may be used anywhere on this authority: what one service got, another one may send back.
+    async fn companions(&self, access: &Access, basis: &Basis) -> Result<Vec<Arc<Snapshot>>, Stop> {
+        let mut companions = Vec::new();
+        match basis {
+            Basis::Rights(_) => {}
+            Basis::Grants(grants) => {
+                for (id, _) in grants {
+                    if let Some(secret) = self.0.store.secret_by_id(access.view.workspace.id, *id).await? {
+                        companions.push(Arc::new(self.with_values(&access.view, secret).await?));
+                    }
+                }
+            }
+            Basis::Lease(_, lease) => {
+                for bound in &lease.secrets {
+                    companions.extend(self.bound_secret(&access.view, bound).await?);
+                }
             }
         }
-        Ok(granted)
+        Ok(companions)
     }
 }
 
 /// Whether the target may show again what it was sent: nobody gave their word that it does not, and the value may stand
 /// where services store things (a body, a query, a path) and not only where they authenticate.
 fn may_show_again(snapshot: &Snapshot, target: &Target) -> bool {
-    let is_stored = |place: &Place| !matches!(place, Place::Auth | Place::Header(_) | Place::Signature);
     let mut there = snapshot.secret.destinations.0.iter().filter(|d| d.matches_origin(target)).peekable();
     there.peek().is_none()
         || there.any(|destination| destination.echoes && destination.places.iter().any(is_stored))
+}
+
+/// Whether services store what stands in this place, and not only authenticate by it.
+fn is_stored(place: &Place) -> bool {
+    !matches!(place, Place::Auth | Place::Header(_) | Place::Signature)
 }

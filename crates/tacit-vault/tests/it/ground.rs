@@ -1,5 +1,7 @@
 //! An instance in a directory of its own, and short words for what the tests do with it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tacit_crypto::{RootKey, token};
 use tacit_model::{
@@ -7,7 +9,7 @@ use tacit_model::{
     Visibility,
 };
 use tacit_vault::{
-    Caller, EventFilter, NewSecret, PreparedUse, RecordedUse, SecretSlot, UseRequest, Using, Vault,
+    Caller, EventFilter, Lease, NewSecret, PreparedUse, RecordedUse, SecretSlot, UseRequest, Using, Vault,
     open_instance,
 };
 
@@ -148,6 +150,7 @@ impl Ground {
 /// A request that carries one secret.
 pub(crate) struct Wanted {
     caller: Caller,
+    lease: Option<Arc<Lease>>,
     environment: EnvironmentName,
     target: Target,
     path: String,
@@ -159,6 +162,7 @@ impl Wanted {
         let (target, path) = Target::parse_url(url).unwrap();
         Self {
             caller: caller.clone(),
+            lease: None,
             environment: environment.parse().unwrap(),
             target,
             path: path.path().to_owned(),
@@ -166,10 +170,26 @@ impl Wanted {
         }
     }
 
+    /// The same under a lease, at some time.
+    pub(crate) fn leased(lease: &Arc<Lease>, name: &str, url: &str, now: Timestamp) -> Self {
+        let caller = lease.caller(now, [4; 16]);
+        Self { lease: Some(Arc::clone(lease)), ..Self::new(&caller, name, lease.environment.as_str(), url) }
+    }
+
+    /// The same in another environment.
+    pub(crate) fn elsewhere(self, environment: &str) -> Self {
+        Self { environment: environment.parse().unwrap(), ..self }
+    }
+
+    /// The same without the secret.
+    pub(crate) fn bare(self) -> Self {
+        Self { slots: Vec::new(), ..self }
+    }
+
     fn request(&self) -> UseRequest<'_> {
         UseRequest {
             caller: &self.caller,
-            using: Using::Caller,
+            using: self.lease.as_ref().map_or(Using::Caller, |lease| Using::Lease(lease)),
             environment: &self.environment,
             target: &self.target,
             method: "GET",

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod ground;
+mod leases;
 mod revocation;
 mod tampering;

@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tacit_api::{CreateSecret, Destination, FieldMap, KINDS, Kind, PutValue, Secret, UpdateSecret};
+use tacit_api::{
+    CreateSecret, Destination, FieldMap, KINDS, Kind, PutValue, Secret, SecretState, UpdateSecret,
+};
 
-use super::{policy::Aim, value_in_argument};
+use super::{
+    policy::{Aim, sentence},
+    value_in_argument,
+};
 use crate::{
     error::{Failure, Outcome},
     input,
-    output::warn,
+    output::{talk, warn},
     session::Session,
 };
 
@@ -74,6 +79,7 @@ impl Set {
         };
         if let Some(existing) = &existing {
             self.refuse_immutable(existing)?;
+            self.introduce(existing, destinations.is_some());
         }
         let kind = self.kind(existing.as_ref())?;
         let kept = existing
@@ -87,6 +93,7 @@ impl Set {
             if kind.name == "json" { input::json(&value, "the value")? } else { Value::String(value) };
         fields.insert(kind.main_field.to_owned(), value);
 
+        let was_proposed = existing.as_ref().is_some_and(|secret| secret.state == SecretState::Proposed);
         let done = match existing {
             None => self.create(session, kind, destinations, FieldMap(fields)).await?,
             Some(_) => self.rotate(session, destinations, FieldMap(fields)).await?,
@@ -99,11 +106,33 @@ impl Set {
             "created": done.created,
             "warnings": done.warnings,
         });
-        let verb = if done.created { "created" } else { "rotated" };
+        let verb = match (done.created, was_proposed) {
+            (true, _) => "created",
+            (false, true) => "filled",
+            (false, false) => "rotated",
+        };
         session.out.done(
             &answer,
             &format!("{} is {verb}: version {} in {}", self.name, done.version, session.environment),
         )
+    }
+
+    /// What somebody should see before they fill a slot that another one, perhaps an agent, proposed: who it was, and where
+    /// that one would have the value go. Only what --to says is taken.
+    fn introduce(&self, existing: &Secret, is_aimed: bool) {
+        if existing.state != SecretState::Proposed {
+            return;
+        }
+        talk(&format!("{} was proposed by {} at {}", self.name, existing.created_by, existing.created_at));
+        if !existing.description.is_empty() {
+            talk(&format!("  for: {}", existing.description));
+        }
+        for suggested in &existing.suggested_destinations {
+            talk(&format!("  suggested, not in force: {}", sentence(suggested)));
+        }
+        if !is_aimed && existing.destinations.is_empty() {
+            talk("  it will have no destination; say with --to where it may go, if you agree");
+        }
     }
 
     /// Arguments are visible to everyone on the machine and end in the shell's history.

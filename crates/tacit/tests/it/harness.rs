@@ -144,7 +144,7 @@ pub(crate) struct Client {
     pub(crate) workspace: String,
     /// As the record names it.
     pub(crate) name: String,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 /// A status, headers and a body that is usually JSON.

@@ -6,8 +6,11 @@
 )]
 
 mod addresses;
+mod agents;
 mod canary;
 mod cli;
+#[cfg(feature = "acceptance")]
+mod clients;
 mod disguise;
 mod disk;
 mod harness;
@@ -15,13 +18,20 @@ mod hostile;
 #[cfg(feature = "acceptance")]
 mod httpbin;
 mod kill;
+mod leases;
 mod life;
 mod main_job;
+mod mcp;
+#[cfg(feature = "acceptance")]
+mod mcp_client;
+mod proposals;
+mod proxy;
 mod redirects;
 mod refusals;
 mod revoking;
 mod rights;
 mod routes;
+mod run;
 mod start;
 mod store_process;
 mod subtle;

@@ -19,6 +19,9 @@ pub(crate) struct Route {
 /// What only the instance's administrator may.
 pub(crate) const INSTANCE: &str = "instance.admin";
 
+/// What takes only a lease's own token, and nobody's else.
+pub(crate) const LEASE_TOKEN: &str = "lease.token";
+
 const fn route(
     method: &'static str,
     path: &'static str,
@@ -30,6 +33,7 @@ const fn route(
 
 const W: Option<&str> = Some("secret.write");
 const M: Option<&str> = Some("member.manage");
+const U: Option<&str> = Some("secret.use");
 const V: Option<&str> = Some("variable.write");
 const A: Option<&str> = Some("automation.write");
 
@@ -66,7 +70,14 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/enable", W, ""),
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/disable", W, ""),
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/enable", W, ""),
-    route("POST", "/v1/workspaces/{workspace}/requests", Some("secret.use"), r#"{"environment": "test", "url": "https://192.0.2.1/"}"#),
+    route("POST", "/v1/workspaces/{workspace}/requests", U, r#"{"environment": "test", "url": "https://192.0.2.1/"}"#),
+    route("POST", "/v1/workspaces/{workspace}/proposals", A, r#"{"name": "proposed-#"}"#),
+    route("GET", "/v1/workspaces/{workspace}/leases", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/leases", U, r#"{"environment": "test", "secrets": [{"name": "bound-#"}]}"#),
+    route("GET", "/v1/workspaces/{workspace}/leases/{id}/relay", Some(LEASE_TOKEN), ""),
+    route("POST", "/v1/workspaces/{workspace}/leases/{id}/renew", U, ""),
+    route("GET", "/v1/workspaces/{workspace}/agent-sessions", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/agent-sessions", None, r#"{"name": "agent-#"}"#),
     route("GET", "/v1/workspaces/{workspace}/variables", None, ""),
     route("POST", "/v1/workspaces/{workspace}/variables", V, r#"{"name": "new-variable-#"}"#),
     route("GET", "/v1/workspaces/{workspace}/variables/{name}", None, ""),
@@ -78,6 +89,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST", "/v1/workspaces/{workspace}/automations/{name}/runs", Some("automation.run"), r#"{"environment": "test"}"#),
     route("GET", "/v1/workspaces/{workspace}/runs", None, ""),
     route("GET", "/v1/workspaces/{workspace}/runs/{id}", None, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/leases/{id}", U, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/agent-sessions/{id}", None, ""),
     route("DELETE", "/v1/workspaces/{workspace}/service-accounts/{name}/tokens/{id}", M, ""),
     route("DELETE", "/v1/workspaces/{workspace}/service-accounts/{name}", M, ""),
     route("DELETE", "/v1/workspaces/{workspace}/variables/{name}", V, ""),
@@ -91,15 +104,36 @@ pub(crate) struct Things {
     tag: String,
     token: String,
     run: String,
+    lease: String,
+    session: String,
 }
 
 impl Things {
+    /// Makes them as the owner; but lease and session belong to whoever has them, so those are the client's own, as far as
+    /// it may have any.
+    pub(crate) async fn make_for(owner: &Client, client: &Client, tag: &str) -> Self {
+        let mut things = Self::make(owner, tag).await;
+        let session = client.post("/agent-sessions", json!({"name": "own"})).await.expect(201);
+        things.session = session["id"].as_str().unwrap().to_owned();
+        let lease = json!({"environment": "test", "secrets": [{"name": format!("bound-{tag}")}]});
+        let lease = client.post("/leases", lease).await;
+        if lease.status == 201 {
+            things.lease = lease.json()["id"].as_str().unwrap().to_owned();
+        }
+        things
+    }
+
     /// Makes them as the owner.
     pub(crate) async fn make(owner: &Client, tag: &str) -> Self {
         let value = json!({"value": "Zq8Wn3Lk5Rt7Yp2Xc9Vb4Mf6Hd1Js0Gu"});
-        let secret =
-            json!({"name": format!("secret-{tag}"), "visibility": "masked", "values": {"test": value}});
+        let secret = json!({"name": format!("secret-{tag}"), "visibility": "masked", "values": {"test": value.clone()}});
         owner.post("/secrets", secret).await.expect(201);
+        let bound = json!({"name": format!("bound-{tag}"), "destinations": [{"host": "api.example.com"}], "values": {"test": value}});
+        owner.post("/secrets", bound).await.expect(201);
+        let lease = json!({"environment": "test", "secrets": [{"name": format!("bound-{tag}")}]});
+        let lease = owner.post("/leases", lease).await.expect(201);
+        let session =
+            owner.post("/agent-sessions", json!({"name": format!("agent-{tag}")})).await.expect(201);
         owner
             .post("/variables", json!({"name": format!("variable-{tag}"), "values": {"test": "v"}}))
             .await
@@ -117,7 +151,13 @@ impl Things {
         let token =
             owner.post(&format!("/service-accounts/account-{tag}/tokens"), json!({})).await.expect(201);
         let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
-        Self { tag: tag.to_owned(), token: text(&token), run: text(&run) }
+        Self {
+            tag: tag.to_owned(),
+            token: text(&token),
+            run: text(&run),
+            lease: text(&lease),
+            session: text(&session),
+        }
     }
 }
 
@@ -126,7 +166,13 @@ impl Things {
     pub(crate) fn absent(&self) -> Self {
         let other =
             |id: &str| format!("{}{}", &id[..id.len() - 1], if id.ends_with('0') { '1' } else { '0' });
-        Self { tag: "absent".to_owned(), token: other(&self.token), run: other(&self.run) }
+        Self {
+            tag: "absent".to_owned(),
+            token: other(&self.token),
+            run: other(&self.run),
+            lease: other(&self.lease),
+            session: other(&self.session),
+        }
     }
 }
 
@@ -141,7 +187,12 @@ impl Route {
                 format!("{}-{}", noun.trim_start_matches("service-").trim_end_matches('s'), things.tag)
             })
             .unwrap_or_default();
-        let id = if self.path.contains("/runs/") { &things.run } else { &things.token };
+        let id = match self.path {
+            path if path.contains("/runs/") => &things.run,
+            path if path.contains("/leases/") => &things.lease,
+            path if path.contains("/agent-sessions/") => &things.session,
+            _ => &things.token,
+        };
         self.path
             .replace("{workspace}", workspace)
             .replace("{name}", &name)

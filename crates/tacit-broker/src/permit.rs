@@ -1,0 +1,237 @@
+//! One request from its decision to the head of its answer: the only way on which values meet the wire.
+//!
+//! Steps, sealed requests and proxied requests all take it. [`Broker::permit`] decides, makes the intent durable while it
+//! connects, looks again, and opens. [`Permitted::send`] injects and sends. What comes after the head is the caller's:
+//! a sealed request reads the answer, the proxy streams it.
+
+use std::{
+    ops::{Deref, DerefMut},
+    time::{Duration, Instant, SystemTime},
+};
+
+use tacit_model::{Code, Problem, Timestamp};
+use tacit_redact::ScanSet;
+use tacit_vault::{Coverage, Intents, Opened, Outcome, RecordedUse, Slot, UseRequest, Vault};
+use tokio::net::TcpStream;
+
+use crate::{
+    Broker,
+    faults::wire_problem,
+    inject::{Marked, inject, scan_set},
+    render::Draft,
+    wire::{Connection, Naming, OutboundBody, PoolKey, Received, ResponseRule},
+};
+
+/// A request that may be sent now: decided, on the record, connected, its values open.
+pub(crate) struct Permitted {
+    opened: Opened,
+    rule: ResponseRule,
+    connection: Connection,
+}
+
+/// A request that was sent, at the head of its answer.
+pub(crate) struct Sent {
+    pub(crate) received: Received,
+    /// Everything that must not be in the answer.
+    pub(crate) scan: ScanSet,
+    /// Of what that is all.
+    pub(crate) coverage: Coverage,
+    /// What may be shown of the answer.
+    pub(crate) rule: ResponseRule,
+    /// Whether the answer may be shown whole once it is scrubbed.
+    pub(crate) shows_all: bool,
+}
+
+impl Broker {
+    /// Decides whether a request may be made, and does everything up to the moment at which it can be sent. `unnamed` is
+    /// what a host counts as that no destination names; `limit` is for connecting.
+    ///
+    /// Once this returned, the outcome is on the record however the request ends. It is not while this runs, so whoever
+    /// may be dropped in the middle finishes it elsewhere (see `proxy/forward.rs`).
+    pub(crate) async fn permit(
+        &self,
+        request: &UseRequest<'_>,
+        unnamed: Naming,
+        limit: Duration,
+    ) -> Result<(Permitted, PendingOutcome), Problem> {
+        let started = Instant::now();
+        let prepared = self.vault.prepare_use(request).await?;
+        let naming = if prepared.is_named { Naming::Named } else { unnamed };
+        let pool_key = PoolKey(prepared.pool_key);
+        // The flush of the intent and the way to the upstream do not need each other; both must be done before a value
+        // is opened.
+        let (recorded, connected) = tokio::join!(
+            self.vault.record_use(prepared, request),
+            self.wire.connect(pool_key, request.target, naming, limit),
+        );
+        let recorded = recorded?;
+        let connection = match connected {
+            Ok(connection) => connection,
+            Err(error) => {
+                let problem = wire_problem(&error, request.target);
+                PendingOutcome::new(&self.vault, recorded.into_intents(), started).end(Some(problem.code));
+                return Err(problem);
+            }
+        };
+        let recorded = self.decided_anew(recorded, request).await?;
+        let rule = recorded.response();
+        let (intents, opened) = self.vault.open_use(recorded).await;
+        let mut outcome = PendingOutcome::new(&self.vault, intents, started);
+        outcome.address = Some(connection.address().ip());
+        match opened {
+            Ok(opened) => Ok((Permitted { opened, rule, connection }, outcome)),
+            Err(problem) => {
+                outcome.end(Some(problem.code));
+                Err(problem)
+            }
+        }
+    }
+
+    /// The same for a tunnel that nobody looks into: on the record, and connected to a vetted address.
+    pub(crate) async fn permit_tunnel(
+        &self,
+        request: &UseRequest<'_>,
+        limit: Duration,
+    ) -> Result<(TcpStream, PendingOutcome), Problem> {
+        let started = Instant::now();
+        let prepared = self.vault.prepare_use(request).await?;
+        // Public hosts can be reached without us. A private one is perhaps reached through us alone: then a tunnel must not
+        // be the way round what its destinations say of credentials and answers.
+        let is_open = prepared.is_named && prepared.bears_a_tunnel;
+        let naming = if is_open { Naming::Named } else { Naming::Other };
+        let (recorded, connected) = tokio::join!(
+            self.vault.record_use(prepared, request),
+            self.wire.tunnel(request.target.host(), request.target.port(), naming, limit),
+        );
+        let mut outcome = PendingOutcome::new(&self.vault, recorded?.into_intents(), started);
+        match connected {
+            Ok(stream) => {
+                outcome.address = stream.peer_addr().ok().map(|address| address.ip());
+                Ok((stream, outcome))
+            }
+            Err(error) => {
+                let problem = wire_problem(&error, request.target);
+                outcome.end(Some(problem.code));
+                Err(problem)
+            }
+        }
+    }
+
+    /// A use whose decision still stands now that the connection does. Connecting may take as long as the upstream
+    /// likes, and a revocation that was acknowledged meanwhile counts.
+    async fn decided_anew(
+        &self,
+        mut recorded: RecordedUse,
+        request: &UseRequest<'_>,
+    ) -> Result<RecordedUse, Problem> {
+        while !self.vault.is_current(&recorded).await? {
+            let outcome = Outcome { code: Some(Code::VersionConflict), ..Outcome::default() };
+            self.vault.finish_use(&recorded.into_intents(), &outcome, now());
+            recorded = self.vault.record_use(self.vault.prepare_use(request).await?, request).await?;
+        }
+        Ok(recorded)
+    }
+}
+
+impl Permitted {
+    /// Puts the values into their places, and the `body` of a client's if there is none in the draft, sends, and builds the index over what may come back while the upstream works.
+    pub(crate) async fn send(
+        self,
+        slots: &[Slot],
+        draft: &Draft,
+        body: Option<OutboundBody>,
+        limit: Duration,
+        outcome: &mut PendingOutcome,
+    ) -> Result<Sent, Problem> {
+        let Self { opened, mut rule, connection } = self;
+        let mut injected = inject(slots, draft, &opened)?;
+        if let (Some(body), None) = (body, &draft.body) {
+            injected.request.body = body;
+        }
+        let texts = injected.sent;
+        let (received, (scan, unscrubbable)) =
+            tokio::join!(connection.send(injected.request, limit), async { build_scan_set(&opened, &texts) });
+        // The values have left; what is kept of them is the index.
+        let Opened { coverage, .. } = opened;
+        drop(texts);
+        let received = received.map_err(|error| wire_problem(&error, &draft.target))?;
+        outcome.status = Some(received.status());
+        outcome.address = Some(received.address().ip());
+        let shows_all = !unscrubbable && !injected.unscrubbable && rule == ResponseRule::Scrub;
+        if unscrubbable || injected.unscrubbable {
+            rule = rule.max(ResponseRule::StatusOnly);
+        }
+        Ok(Sent { received, scan, coverage, rule, shows_all })
+    }
+}
+
+/// Bytes of values from which building the index is worth telling the runtime that this thread is busy.
+const INDEX_INLINE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of values that are looked for in one answer; with more, nothing but the status is shown.
+const INDEX_BYTES_MAX: usize = 256 * 1024;
+
+fn build_scan_set(opened: &Opened, sent: &[Marked]) -> (ScanSet, bool) {
+    let bytes: usize = opened
+        .scan
+        .iter()
+        .flat_map(|scanned| scanned.fields.hidden(scanned.kind))
+        .map(|(_, text)| text.len())
+        .sum();
+    if bytes > INDEX_BYTES_MAX {
+        (ScanSet::empty(), true)
+    } else if bytes > INDEX_INLINE_BYTES_MAX {
+        tokio::task::block_in_place(|| scan_set(&opened.scan, sent))
+    } else {
+        scan_set(&opened.scan, sent)
+    }
+}
+
+/// The outcome of a request whose intent is on the record. It goes there too when this is dropped, whatever ended the
+/// request: a caller who hangs up, an upstream that never answers, a lease that is cut.
+pub(crate) struct PendingOutcome {
+    vault: Vault,
+    intents: Intents,
+    started: Instant,
+    outcome: Outcome,
+}
+
+impl PendingOutcome {
+    fn new(vault: &Vault, intents: Intents, started: Instant) -> Self {
+        // What nobody ends was cut off.
+        let outcome = Outcome { code: Some(Code::Interrupted), ..Outcome::default() };
+        Self { vault: vault.clone(), intents, started, outcome }
+    }
+
+    /// How it ended: with a code, or well.
+    pub(crate) fn end(mut self, code: Option<Code>) {
+        self.outcome.code = code;
+    }
+}
+
+impl Deref for PendingOutcome {
+    type Target = Outcome;
+
+    fn deref(&self) -> &Outcome {
+        &self.outcome
+    }
+}
+
+impl DerefMut for PendingOutcome {
+    fn deref_mut(&mut self) -> &mut Outcome {
+        &mut self.outcome
+    }
+}
+
+impl Drop for PendingOutcome {
+    fn drop(&mut self) {
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.outcome.duration_us = Some(micros);
+        self.vault.finish_use(&self.intents, &self.outcome, now());
+    }
+}
+
+/// The time, for what is recorded.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,244 @@
+//! Placeholders in a body: only in a JSON or form field that a destination of their secret names.
+//!
+//! Bodies stream through untouched. One is read whole, up to a limit, only where a destination at its target, method and
+//! path names a place in a body of its kind; then it is parsed strictly, so that nobody downstream can read another field
+//! than was judged here (attacks B2, B14, B18).
+
+use std::fmt;
+
+use http::{HeaderMap, header};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use tacit_model::{Code, Place, Problem, SecretId};
+
+use super::find::{Found, Misplaced, Search, whole};
+use crate::render::{DraftBody, DraftJson, Fragment};
+
+/// Bytes of a body that is looked into.
+pub(super) const SEARCHED_BYTES_MAX: usize = 1024 * 1024;
+
+/// The kinds of body that have fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Json,
+    Form,
+}
+
+impl Kind {
+    /// The kind that a body says it is and that somebody named a place in; `None` for one that streams through.
+    pub(super) fn of(headers: &HeaderMap, places: &[(SecretId, &Place)]) -> Option<Self> {
+        let names = |kind: fn(&Place) -> bool| places.iter().any(|(_, place)| kind(place));
+        // Inside a coding a placeholder is not text (attack B11).
+        let is_coded = headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
+        if is_coded {
+            return None;
+        }
+        let mut content_types = headers.get_all(header::CONTENT_TYPE).iter();
+        // Of two types, the service may read the other one (attack B18).
+        let (Some(content_type), None) = (content_types.next(), content_types.next()) else { return None };
+        let content_type = content_type.to_str().ok()?;
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence == "application/x-www-form-urlencoded" {
+            names(|place| matches!(place, Place::Form(_))).then_some(Self::Form)
+        } else if essence == "application/json" || essence == "text/json" || essence.ends_with("+json") {
+            names(|place| matches!(place, Place::Json(_))).then_some(Self::Json)
+        } else {
+            None
+        }
+    }
+}
+
+impl Found {
+    /// Looks through a body. If there is something to put into it, it becomes the draft's; else it stays as it came.
+    pub(super) fn in_body(&mut self, search: &Search<'_>, kind: Kind, body: &[u8]) -> Result<(), Misplaced> {
+        let slots_before = self.slots.len();
+        let drafted = match kind {
+            Kind::Json => {
+                let json = serde_json::from_slice::<Strict>(body).map_err(|_| unreadable("JSON"))?;
+                DraftBody::Json(self.json(search, json.0, &mut String::new())?)
+            }
+            Kind::Form => DraftBody::Form(self.form(search, body)?),
+        };
+        if self.slots.len() > slots_before {
+            self.draft.body = Some(drafted);
+        }
+        Ok(())
+    }
+
+    fn json(
+        &mut self,
+        search: &Search<'_>,
+        json: DraftJson,
+        pointer: &mut String,
+    ) -> Result<DraftJson, Misplaced> {
+        let below = |this: &mut Self, json, pointer: &mut String, token: &str| {
+            let length = pointer.len();
+            pointer.push('/');
+            pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+            let json = this.json(search, json, pointer);
+            pointer.truncate(length);
+            json
+        };
+        Ok(match json {
+            DraftJson::Value(Value::String(text)) => {
+                let place = Place::Json(pointer.as_str().into());
+                match whole(search, &text) {
+                    Some(meant) if search.is_named(meant, &place) => {
+                        DraftJson::Text(vec![Fragment::Secret(self.add(meant, place)?)])
+                    }
+                    _ => DraftJson::Value(Value::String(text)),
+                }
+            }
+            DraftJson::Array(items) => DraftJson::Array(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, item)| below(self, item, pointer, &at.to_string()))
+                    .collect::<Result<_, _>>()?,
+            ),
+            DraftJson::Object(members) => DraftJson::Object(
+                members
+                    .into_iter()
+                    .map(|(key, member)| {
+                        let member = below(self, member, pointer, &key)?;
+                        Ok((key, member))
+                    })
+                    .collect::<Result<_, Misplaced>>()?,
+            ),
+            other => other,
+        })
+    }
+
+    fn form(&mut self, search: &Search<'_>, body: &[u8]) -> Result<Vec<(String, Vec<Fragment>)>, Misplaced> {
+        let text = std::str::from_utf8(body).map_err(|_| unreadable("a form"))?;
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for pair in text.split('&').filter(|_| !text.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let field = form_decoded(name).zip(form_decoded(value)).ok_or_else(|| unreadable("a form"))?;
+            fields.push(field);
+        }
+        let mut drafted = Vec::with_capacity(fields.len());
+        for (name, value) in &fields {
+            let place = Place::Form(name.as_str().into());
+            let carries_credential = tacit_vault::is_credential_name(name);
+            let fragment = match whole(search, value) {
+                Some(meant) if search.is_named(meant, &place) => {
+                    if fields.iter().filter(|(other, _)| other == name).count() > 1 {
+                        return Err(Problem::new(
+                            Code::PlacementNotAllowed,
+                            format!(
+                                "the placeholder of `{}` stands in a form field that is there twice",
+                                meant.name
+                            ),
+                        )
+                        .suggest("send the field once")
+                        .into());
+                    }
+                    Fragment::Secret(self.add(meant, place)?)
+                }
+                _ => {
+                    self.foreign_credential |= carries_credential;
+                    Fragment::Text(value.clone())
+                }
+            };
+            drafted.push((name.clone(), vec![fragment]));
+        }
+        Ok(drafted)
+    }
+}
+
+/// A body that is not what it says: two readers would read it in two ways.
+fn unreadable(what: &str) -> Problem {
+    Problem::invalid("body", format!("does not read as {what} in one way only, which it says it is"))
+        .suggest("send UTF-8 without a byte-order mark, and each member of an object once")
+}
+
+/// A form's name or value; `None` if an escape is none or the text is not UTF-8.
+fn form_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        match first {
+            b'%' => {
+                let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+                bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+                rest = &after[2..];
+            }
+            b'+' => {
+                bytes.push(b' ');
+                rest = after;
+            }
+            other => {
+                bytes.push(*other);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// JSON in which no object has the same member twice.
+struct Strict(DraftJson);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = DraftJson;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<DraftJson, E> {
+        Ok(DraftJson::Value(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<DraftJson, E> {
+        Ok(DraftJson::Value(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<DraftJson, E> {
+        Ok(DraftJson::Value(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<DraftJson, E> {
+        Ok(DraftJson::Value(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<DraftJson, E> {
+        Ok(DraftJson::Value(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<DraftJson, E> {
+        Ok(DraftJson::Value(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<DraftJson, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(DraftJson::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<DraftJson, A::Error> {
+        let mut object: Vec<(String, DraftJson)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        while let Some((key, Strict(member))) = members.next_entry::<String, Strict>()? {
+            if !seen.insert(key.clone()) {
+                return Err(serde::de::Error::custom("a member stands twice"));
+            }
+            object.push((key, member));
+        }
+        Ok(DraftJson::Object(object))
+    }
+}

@@ -1,0 +1,184 @@
+//! On whose authority a request is made: the caller's own, a run's or a lease's. Each is looked at anew for each request.
+
+use std::sync::Arc;
+
+use tacit_audit::{Actor, Detail, MethodText, Object, ObjectKind, Outcome, StepText, TargetText, Verb};
+use tacit_model::{Code, Problem, Right, Rights, SecretId};
+
+use super::{UseRequest, Using};
+use crate::{
+    Stop, Vault,
+    access::{Access, unauthenticated},
+    authorize::{Authority, require},
+    leases::Lease,
+};
+
+/// What an authority comes down to at this moment.
+pub(super) enum Basis {
+    /// The caller's rights.
+    Rights(Rights),
+    /// A run's grants: secrets, each perhaps pinned to an origin.
+    Grants(Vec<(SecretId, Option<String>)>),
+    /// The rights of whoever took the lease, and the lease as it is.
+    Lease(Rights, Arc<Lease>),
+}
+
+impl Basis {
+    /// What counts for one secret.
+    pub(super) fn of(&self, secret: SecretId) -> Authority<'_> {
+        match self {
+            Self::Rights(rights) => Authority::Rights(*rights),
+            Self::Grants(grants) => match grants.iter().find(|(granted, _)| *granted == secret) {
+                Some((_, pinned)) => Authority::Grant { pinned: pinned.as_deref() },
+                None => Authority::NoGrant,
+            },
+            Self::Lease(rights, lease) if lease.binds(secret) => Authority::Leased(*rights),
+            Self::Lease(..) => Authority::NotLeased,
+        }
+    }
+
+    /// Whether a request without a secret may be made.
+    pub(super) fn check_bare(&self) -> Result<(), Problem> {
+        match self {
+            Self::Rights(rights) | Self::Lease(rights, _) => require(*rights, Right::SecretUse),
+            Self::Grants(_) => Ok(()),
+        }
+    }
+
+    /// Whether the name of a secret that came back may be told.
+    pub(super) fn may_name(&self, secret: SecretId) -> bool {
+        match self {
+            Self::Rights(rights) => rights.has(Right::SecretUse),
+            Self::Grants(_) => false,
+            Self::Lease(_, lease) => lease.binds(secret),
+        }
+    }
+}
+
+impl Vault {
+    /// What the request's authority comes down to now, or a refusal on the record.
+    pub(super) async fn basis(&self, access: &Access, request: &UseRequest<'_>) -> Result<Basis, Stop> {
+        match request.using {
+            Using::Caller => Ok(Basis::Rights(access.principal.rights)),
+            Using::Run { .. } => self.run_grants(access, request).await.map(Basis::Grants),
+            Using::Lease(lease) => self.leased(access, request, lease).await,
+        }
+    }
+
+    /// For a lease: that it is in force, is the caller's, and is for this environment.
+    async fn leased(&self, access: &Access, request: &UseRequest<'_>, lease: &Lease) -> Result<Basis, Stop> {
+        let is_here = lease.workspace_id == access.view.workspace.id && lease.creator == request.caller.token;
+        let live = if is_here { self.live_lease(&access.view, lease.id, access.now).await? } else { None };
+        let problem = match live {
+            None => unauthenticated(),
+            Some(live) if live.environment != *request.environment => Problem::new(
+                Code::Forbidden,
+                format!("this lease is for the environment `{}`", live.environment),
+            )
+            .suggest("take another lease for another environment"),
+            Some(live) => return Ok(Basis::Lease(access.principal.rights, live)),
+        };
+        let object = super::request_object(access, request);
+        let intent = self.intent(access, request, Verb::RequestSend, object);
+        Err(self.refuse_event(access, intent, problem).await)
+    }
+
+    /// Takes one from what a lease, and the agent who sends, may send. A refusal is on the record.
+    pub(super) async fn spend(&self, access: &Access, request: &UseRequest<'_>) -> Result<(), Stop> {
+        if matches!(request.using, Using::Run { .. }) {
+            return Ok(());
+        }
+        let object = super::request_object(access, request);
+        if let Using::Lease(lease) = request.using
+            && let Some(max) = lease.requests_max
+            && !self.0.budgets.spend(lease.id.as_bytes(), max)
+        {
+            let problem = Problem::new(Code::RateLimited, format!("this lease has sent its {max} requests"))
+                .suggest("take a new lease");
+            let intent = self.intent(access, request, Verb::RequestSend, object);
+            return Err(self.refuse_event(access, intent, problem).await);
+        }
+        self.spend_of_agent(access, Verb::RequestSend, object).await
+    }
+
+    /// For a run: that the trigger may still run it, that what runs is still what is published, and what it may use.
+    async fn run_grants(
+        &self,
+        access: &Access,
+        request: &UseRequest<'_>,
+    ) -> Result<Vec<(SecretId, Option<String>)>, Stop> {
+        let Using::Run { ticket, .. } = request.using else { return Ok(Vec::new()) };
+        let workspace = access.view.workspace.id;
+        let environment = access.environment(request.environment)?.id;
+        let published = self.0.store.published(workspace, ticket.automation).await?;
+        let is_current = published
+            .iter()
+            .any(|published| published.environment == environment && published.hash == ticket.hash);
+        let problem = match require(access.principal.rights, Right::AutomationRun) {
+            Err(problem) => Some(problem),
+            Ok(())
+                if ticket.workspace != workspace
+                    || ticket.environment != *request.environment
+                    || !is_current =>
+            {
+                Some(
+                    Problem::new(
+                        Code::NotDeployed,
+                        format!("`{}` was published anew or removed while it ran", ticket.automation_name),
+                    )
+                    .suggest("start it again"),
+                )
+            }
+            Ok(()) => None,
+        };
+        if let Some(problem) = problem {
+            let mut event = self.event(
+                access,
+                Verb::SecretUse,
+                Object::new(
+                    ObjectKind::Automation,
+                    *ticket.automation.as_bytes(),
+                    ticket.automation_name.as_str(),
+                ),
+                Outcome::Allowed,
+                request_detail(access, request),
+            );
+            (event.actor, event.on_behalf_of) = principals(access, request);
+            return Err(self.refuse_event(access, event, problem).await);
+        }
+        let grants = self.0.store.automation_grants(workspace, ticket.automation, environment).await?;
+        Ok(grants
+            .into_iter()
+            .filter(|grant| grant.hash == ticket.hash)
+            .map(|grant| (grant.secret, grant.pinned))
+            .collect())
+    }
+}
+
+/// Who acts, and for whom.
+pub(super) fn principals(access: &Access, request: &UseRequest<'_>) -> (Actor, Option<Actor>) {
+    match request.using {
+        Using::Caller | Using::Lease(_) => {
+            (access.principal.actor.clone(), access.principal.on_behalf_of.clone())
+        }
+        Using::Run { ticket, .. } => (ticket.actor(), Some(access.principal.actor.clone())),
+    }
+}
+
+/// What every event of a request says about it.
+pub(super) fn request_detail(access: &Access, request: &UseRequest<'_>) -> Detail {
+    let (run, step, lease) = match request.using {
+        Using::Caller => (None, None, None),
+        Using::Run { ticket, step } => (Some(ticket.run), StepText::new(step), None),
+        Using::Lease(lease) => (None, None, Some(lease.id)),
+    };
+    Detail {
+        target: Some(TargetText::new(request.target)),
+        method: MethodText::new(request.method),
+        policy_revision: Some(access.view.revision.unsigned_abs()),
+        run,
+        step,
+        lease,
+        ..Detail::default()
+    }
+}

@@ -1,0 +1,1 @@
+curl -sS --http1.1 --fail-with-body -H "Authorization: Bearer $API_KEY" -d '{"a":1}' "$URL/echo"
