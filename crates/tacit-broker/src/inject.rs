@@ -11,7 +11,7 @@ use tacit_vault::{Opened, OpenedValue, ScannedValue, Slot};
 use zeroize::Zeroizing;
 
 use crate::{
-    render::{BasicPair, Draft, DraftBody, DraftJson, Fragment, percent_encode},
+    render::{BasicPair, Beside, Draft, DraftBody, DraftJson, Fragment, percent_encode},
     wire::OutboundRequest,
 };
 
@@ -21,8 +21,6 @@ pub(crate) type Marked = (String, Zeroizing<String>);
 /// A request with its values in place, and what to look for in its answer.
 pub(crate) struct Injected {
     pub(crate) request: OutboundRequest,
-    /// Whether a value in it is too short to be found in the answer, towards a destination that may echo.
-    pub(crate) unscrubbable: bool,
     /// The texts that stand in it, with their markers: a whole value, or a part such as a field of a JSON secret.
     pub(crate) sent: Vec<Marked>,
 }
@@ -38,10 +36,6 @@ pub(crate) fn inject(slots: &[Slot], draft: &Draft, opened: &Opened) -> Result<I
             method(&draft.method)?,
             join(&draft.path_and_query, &texts, |text| percent_encode(text.as_bytes()))?.to_string(),
         ),
-        unscrubbable: texts
-            .iter()
-            .zip(&opened.values)
-            .any(|(text, value)| value.echoes && !strength(text.as_bytes()).is_scrubbable()),
         sent: Vec::new(),
     };
     for (text, value) in texts.iter().zip(&opened.values) {
@@ -72,6 +66,11 @@ pub(crate) fn inject(slots: &[Slot], draft: &Draft, opened: &Opened) -> Result<I
     }
     injected.request.headers = headers;
     Ok(injected)
+}
+
+/// Which of the texts in a request are too short to be found in its answer.
+pub(crate) fn weak(sent: &[Marked]) -> Vec<bool> {
+    sent.iter().map(|(_, text)| !strength(text.as_bytes()).is_scrubbable()).collect()
 }
 
 /// The index over everything that must not come back, and whether something that may come back is too short for it.
@@ -227,18 +226,23 @@ fn clients_basic(
     let encoded = if value.kind == SecretType::BasicAuth {
         // A pair is one credential: with another user name beside it, the password would be tried on somebody's account.
         let stored = value.fields.text("username").unwrap_or_default();
-        if pair.user.as_deref().is_some_and(|user| !user.is_empty() && user != stored) {
+        if !matches!(&pair.beside, Beside::User(user) if user.is_empty() || user == stored)
+            && pair.beside != Beside::Word("")
+        {
             return Err(Problem::new(
                 Code::PlacementNotAllowed,
-                format!("`{}` has a user name of its own, and the request carries another one", value.name),
+                format!(
+                    "`{}` is a pair of its own, and the request carries another half beside it",
+                    value.name
+                ),
             )
-            .suggest("leave the user name empty, or send the stored one"));
+            .suggest("let the placeholder be the password, with no user name or the stored one"));
         }
         basic_pair(&value.fields)
     } else {
-        let pair = Zeroizing::new(match &pair.user {
-            Some(user) => format!("{user}:{}", **text),
-            None => format!("{}:", **text),
+        let pair = Zeroizing::new(match &pair.beside {
+            Beside::User(user) => format!("{user}:{}", **text),
+            Beside::Word(word) => format!("{}:{word}", **text),
         });
         Zeroizing::new(STANDARD.encode(pair.as_bytes()))
     };
@@ -299,6 +303,10 @@ fn body_bytes(body: &DraftBody, texts: &[Zeroizing<String>]) -> Result<(&'static
             }
             ("application/x-www-form-urlencoded", Bytes::copy_from_slice(joined.as_bytes()))
         }
+        DraftBody::Written(fragments) => {
+            let joined = join(fragments, texts, in_quotes)?;
+            ("application/json", Bytes::copy_from_slice(joined.as_bytes()))
+        }
         DraftBody::Json(json) => {
             let mut value = json_value(json, texts)?;
             let bytes = Zeroizing::new(serde_json::to_vec(&value).map_err(Problem::internal)?);
@@ -306,6 +314,13 @@ fn body_bytes(body: &DraftBody, texts: &[Zeroizing<String>]) -> Result<(&'static
             ("application/json", Bytes::copy_from_slice(&bytes))
         }
     })
+}
+
+/// A text as it stands between the quotes of a JSON string.
+fn in_quotes(text: &str) -> String {
+    let mut quoted = Zeroizing::new(Vec::with_capacity(text.len() + 16));
+    text.bytes().for_each(|byte| json_byte(byte, &mut quoted));
+    String::from_utf8_lossy(&quoted).into_owned()
 }
 
 fn json_value(json: &DraftJson, texts: &[Zeroizing<String>]) -> Result<Value, Problem> {

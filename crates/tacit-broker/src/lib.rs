@@ -11,6 +11,7 @@
 
 mod answer;
 mod faults;
+mod indexes;
 mod inject;
 mod permit;
 pub mod proxy;

@@ -11,13 +11,14 @@ use std::{
 
 use tacit_model::{Code, Problem, Timestamp};
 use tacit_redact::ScanSet;
-use tacit_vault::{Coverage, Intents, Opened, Outcome, RecordedUse, Slot, UseRequest, Vault};
+use tacit_vault::{Coverage, Intents, Opened, Outcome, RecordedUse, ScannedValue, Slot, UseRequest, Vault};
 use tokio::net::TcpStream;
 
 use crate::{
     Broker,
     faults::wire_problem,
-    inject::{Marked, inject, scan_set},
+    indexes::{Index, IndexKey},
+    inject::{Marked, inject, scan_set, weak},
     render::Draft,
     wire::{Connection, Naming, OutboundBody, PoolKey, Received, ResponseRule},
 };
@@ -25,8 +26,17 @@ use crate::{
 /// A request that may be sent now: decided, on the record, connected, its values open.
 pub(crate) struct Permitted {
     opened: Opened,
+    index: Searched,
     rule: ResponseRule,
     connection: Connection,
+}
+
+/// What the answer will be searched for.
+enum Searched {
+    /// There is an index already.
+    Kept(Index),
+    /// One is made of these while the upstream works.
+    ToBe(IndexKey, Vec<ScannedValue>),
 }
 
 /// A request that was sent, at the head of its answer.
@@ -43,14 +53,16 @@ pub(crate) struct Sent {
 }
 
 impl Broker {
-    /// Decides whether a request may be made, and does everything up to the moment at which it can be sent. `unnamed` is
-    /// what a host counts as that no destination names; `limit` is for connecting.
+    /// Decides whether a request may be made, and does everything up to the moment at which it can be sent. `slots` are
+    /// those of the request, as they will be filled; `unnamed` is what a host counts as that no destination names; `limit`
+    /// is for connecting.
     ///
     /// Once this returned, the outcome is on the record however the request ends. It is not while this runs, so whoever
     /// may be dropped in the middle finishes it elsewhere (see `proxy/forward.rs`).
     pub(crate) async fn permit(
         &self,
         request: &UseRequest<'_>,
+        slots: &[Slot],
         unnamed: Naming,
         limit: Duration,
     ) -> Result<(Permitted, PendingOutcome), Problem> {
@@ -78,12 +90,25 @@ impl Broker {
         let (intents, opened) = self.vault.open_use(recorded).await;
         let mut outcome = PendingOutcome::new(&self.vault, intents, started);
         outcome.address = Some(connection.address().ip());
+        let opened = match opened {
+            Ok(opened) => self.searched(&opened, slots).await.map(|index| (opened, index)),
+            Err(problem) => Err(problem),
+        };
         match opened {
-            Ok(opened) => Ok((Permitted { opened, rule, connection }, outcome)),
+            Ok((opened, index)) => Ok((Permitted { opened, index, rule, connection }, outcome)),
             Err(problem) => {
                 outcome.end(Some(problem.code));
                 Err(problem)
             }
+        }
+    }
+
+    /// What the answer will be searched for: nothing is sent before every value of it is there.
+    async fn searched(&self, opened: &Opened, slots: &[Slot]) -> Result<Searched, Problem> {
+        let key = IndexKey::new(opened.scans.id(), slots);
+        match self.indexes.find(&key) {
+            Some(index) => Ok(Searched::Kept(index)),
+            None => Ok(Searched::ToBe(key, self.vault.open_scans(&opened.scans).await?)),
         }
     }
 
@@ -134,31 +159,43 @@ impl Broker {
 }
 
 impl Permitted {
-    /// Puts the values into their places, and the `body` of a client's if there is none in the draft, sends, and builds the index over what may come back while the upstream works.
+    /// Puts the values into their places, and the `body` of a client's if there is none in the draft, sends, and builds the
+    /// index over what may come back while the upstream works, if there is none yet.
     pub(crate) async fn send(
         self,
+        broker: &Broker,
         slots: &[Slot],
         draft: &Draft,
         body: Option<OutboundBody>,
         limit: Duration,
         outcome: &mut PendingOutcome,
     ) -> Result<Sent, Problem> {
-        let Self { opened, mut rule, connection } = self;
+        let Self { opened, index, mut rule, connection } = self;
         let mut injected = inject(slots, draft, &opened)?;
         if let (Some(body), None) = (body, &draft.body) {
             injected.request.body = body;
         }
         let texts = injected.sent;
-        let (received, (scan, unscrubbable)) =
-            tokio::join!(connection.send(injected.request, limit), async { build_scan_set(&opened, &texts) });
+        let sending = connection.send(injected.request, limit);
+        let (received, index) = match index {
+            Searched::Kept(index) => (sending.await, index),
+            Searched::ToBe(key, values) => {
+                let (received, index) = tokio::join!(sending, async { build_index(&values, &texts) });
+                broker.indexes.keep(key, &index);
+                (received, index)
+            }
+        };
+        // Towards a destination that may send it back.
+        let is_weak = opened.values.iter().zip(&index.weak).any(|(value, is_weak)| value.echoes && *is_weak);
+        let unscrubbable = index.unscrubbable || is_weak;
         // The values have left; what is kept of them is the index.
-        let Opened { coverage, .. } = opened;
+        let (Opened { coverage, .. }, Index { scan, .. }) = (opened, index);
         drop(texts);
         let received = received.map_err(|error| wire_problem(&error, &draft.target))?;
         outcome.status = Some(received.status());
         outcome.address = Some(received.address().ip());
-        let shows_all = !unscrubbable && !injected.unscrubbable && rule == ResponseRule::Scrub;
-        if unscrubbable || injected.unscrubbable {
+        let shows_all = !unscrubbable && rule == ResponseRule::Scrub;
+        if unscrubbable {
             rule = rule.max(ResponseRule::StatusOnly);
         }
         Ok(Sent { received, scan, coverage, rule, shows_all })
@@ -170,20 +207,17 @@ const INDEX_INLINE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of values that are looked for in one answer; with more, nothing but the status is shown.
 const INDEX_BYTES_MAX: usize = 256 * 1024;
 
-fn build_scan_set(opened: &Opened, sent: &[Marked]) -> (ScanSet, bool) {
-    let bytes: usize = opened
-        .scan
-        .iter()
-        .flat_map(|scanned| scanned.fields.hidden(scanned.kind))
-        .map(|(_, text)| text.len())
-        .sum();
-    if bytes > INDEX_BYTES_MAX {
+fn build_index(values: &[ScannedValue], sent: &[Marked]) -> Index {
+    let hidden = values.iter().flat_map(|scanned| scanned.fields.hidden(scanned.kind));
+    let bytes: usize = hidden.map(|(_, text)| text.len()).sum();
+    let (scan, unscrubbable) = if bytes > INDEX_BYTES_MAX {
         (ScanSet::empty(), true)
     } else if bytes > INDEX_INLINE_BYTES_MAX {
-        tokio::task::block_in_place(|| scan_set(&opened.scan, sent))
+        tokio::task::block_in_place(|| scan_set(values, sent))
     } else {
-        scan_set(&opened.scan, sent)
-    }
+        scan_set(values, sent)
+    };
+    Index { scan, unscrubbable, weak: weak(sent) }
 }
 
 /// The outcome of a request whose intent is on the record. It goes there too when this is dropped, whatever ended the

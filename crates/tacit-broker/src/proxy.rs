@@ -22,6 +22,7 @@ mod find;
 mod forward;
 pub mod head;
 mod http1;
+mod json;
 mod live;
 mod prefixed;
 mod refusal;

@@ -25,6 +25,8 @@ pub(crate) enum DraftJson {
 #[derive(Clone, Debug)]
 pub(crate) enum DraftBody {
     Json(DraftJson),
+    /// JSON as a client wrote it, with secrets inside the quotes of strings.
+    Written(Vec<Fragment>),
     Form(Vec<(String, Vec<Fragment>)>),
     Text(String),
 }
@@ -49,8 +51,16 @@ pub struct Draft {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BasicPair {
     pub(crate) slot: usize,
-    /// The user name beside it; `None` if the secret itself stands where the user name does.
-    pub(crate) user: Option<String>,
+    pub(crate) beside: Beside,
+}
+
+/// The other half of a Basic pair.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Beside {
+    /// A user name, before the secret.
+    User(String),
+    /// A word where the password stands, behind the secret.
+    Word(&'static str),
 }
 
 /// What stands for a secret while the path is judged. No data can look like it: data is percent-encoded.

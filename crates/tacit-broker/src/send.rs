@@ -9,6 +9,7 @@ use tacit_vault::{Caller, HttpTemplate, SecretSlot, Slot, UseRequest, Using, Vau
 use crate::{
     Answer,
     faults::{outdated, wire_problem},
+    indexes::Indexes,
     inject::scan_set,
     permit::{PendingOutcome, Permitted, Sent},
     render::{Draft, Fragment},
@@ -20,6 +21,7 @@ use crate::{
 pub struct Broker {
     pub(crate) vault: Vault,
     pub(crate) wire: Wire,
+    pub(crate) indexes: Indexes,
 }
 
 /// A request to be sent.
@@ -47,7 +49,7 @@ enum Hop {
 impl Broker {
     /// A broker over a vault and a wire.
     pub fn new(vault: Vault, wire: Wire) -> Self {
-        Self { vault, wire }
+        Self { vault, wire, indexes: Indexes::default() }
     }
 
     /// Sends a request with its secrets in place, and gives back what may be seen of the answer.
@@ -98,7 +100,7 @@ impl Broker {
         may_follow: bool,
     ) -> Result<Hop, Problem> {
         let (permitted, mut outcome) =
-            self.permit(use_request, Naming::NotNamed, remaining(deadline)).await?;
+            self.permit(use_request, slots, Naming::NotNamed, remaining(deadline)).await?;
         let hop = self.exchange(slots, draft, permitted, deadline, may_follow, &mut outcome).await;
         outcome.end(hop.as_ref().err().map(|problem| problem.code));
         hop
@@ -115,7 +117,7 @@ impl Broker {
         outcome: &mut PendingOutcome,
     ) -> Result<Hop, Problem> {
         let Sent { received, scan, mut coverage, rule, shows_all } =
-            permitted.send(slots, draft, None, remaining(deadline), outcome).await?;
+            permitted.send(self, slots, draft, None, remaining(deadline), outcome).await?;
         let refused = |why: &str| Err(redirect_refused(&draft.target, why));
         if may_follow
             && matches!(received.status(), 301 | 302 | 303 | 307 | 308)
@@ -145,7 +147,8 @@ impl Broker {
             received.read(&scan, rule, limits).await.map_err(|error| wire_problem(&error, &draft.target))?;
         if rule != ResponseRule::StatusOnly {
             // What was written or bound while the answer came may be in it too.
-            let newer = self.vault.open_newer(&coverage).await?;
+            let (secrets, newer) = self.vault.open_newer(&coverage).await?;
+            outcome.newer = secrets;
             if !newer.is_empty() {
                 let (scan, unscrubbable) = scan_set(&newer, &[]);
                 if unscrubbable {

@@ -53,6 +53,9 @@ pub use findings::{Findings, Form};
 pub use scrubber::Scrubber;
 pub use strength::{Strength, strength};
 
+/// Fewer bytes than this are never a finding, and pass through every scrubber unchanged.
+pub const FINDING_BYTES_MIN: usize = strength::WINDOW;
+
 /// Bytes that a [`Scrubber`] withholds until the stream ends.
 pub const HOLD_BACK_BYTES: usize = tape::HOLD_BACK as usize;
 

@@ -23,7 +23,11 @@ use tacit_store::{
     workspaces::{Environment, Workspace},
 };
 
-use crate::{Stop, Vault, leases::Lease};
+use crate::{
+    Stop, Vault,
+    leases::Lease,
+    uses::{PlanId, ScanPlan},
+};
 
 /// Who asks, for which workspace, and when. Made at the edge, once for each request.
 #[derive(Clone, Debug)]
@@ -95,16 +99,18 @@ pub(crate) struct AtHost {
 
 /// Entries a view keeps of each kind; with more, the rest is read each time.
 const ENTRIES_MAX: usize = 8192;
+/// Plans it keeps: each names up to hundreds of values, and there is one for every host that somebody thinks of.
+const PLANS_MAX: usize = 512;
 
-pub(crate) struct Cache<K, V>(RwLock<HashMap<K, V>>);
+pub(crate) struct Cache<K, V, const MAX: usize = ENTRIES_MAX>(RwLock<HashMap<K, V>>);
 
-impl<K, V> Default for Cache<K, V> {
+impl<K, V, const MAX: usize> Default for Cache<K, V, MAX> {
     fn default() -> Self {
         Self(RwLock::default())
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+impl<K: Eq + Hash, V: Clone, const MAX: usize> Cache<K, V, MAX> {
     pub(crate) fn find<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
     where
         K: std::borrow::Borrow<Q>,
@@ -114,7 +120,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
 
     pub(crate) fn keep(&self, key: K, value: V) {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() < ENTRIES_MAX || entries.contains_key(&key) {
+        if entries.len() < MAX || entries.contains_key(&key) {
             entries.insert(key, value);
         }
     }
@@ -132,6 +138,7 @@ pub(crate) struct View {
     /// Leases that were in force at this revision. What ends one increases the revision; that one is not there is never
     /// kept, because making one does not.
     pub(crate) leases: Cache<LeaseId, Arc<Lease>>,
+    pub(crate) plans: Cache<PlanId, Arc<ScanPlan>, PLANS_MAX>,
 }
 
 /// A caller in their workspace: the ground on which a use case decides.
@@ -213,6 +220,7 @@ impl Vault {
             versions: Cache::default(),
             hosts: Cache::default(),
             leases: Cache::default(),
+            plans: Cache::default(),
         });
         self.0.views.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::clone(&view));
         Ok(Some(view))

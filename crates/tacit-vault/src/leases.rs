@@ -8,6 +8,7 @@
 //! one is not: there is nothing to take back.
 
 mod create;
+mod elsewhere;
 mod live;
 
 use std::{net::IpAddr, sync::Arc};
@@ -30,6 +31,7 @@ use crate::{
     authorize::require,
     settle, settle_change,
 };
+pub(crate) use elsewhere::Elsewhere;
 
 /// What a lease is asked for with.
 #[derive(Clone, Debug)]
@@ -69,7 +71,7 @@ pub struct LeaseGiven {
     pub placeholders: Vec<(String, TokenText)>,
 }
 
-/// A lease that was in force when it was looked at. Made only here; whether it still is, [`Vault::is_lease_live`] says.
+/// A lease that was in force when it was looked at. Made only here; whether it still is, [`Vault::current_lease`] says.
 #[derive(Debug)]
 pub struct Lease {
     /// The id.

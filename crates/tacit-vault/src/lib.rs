@@ -57,8 +57,8 @@ pub use tacit_crypto::{
     token::{TokenHash, TokenKind, parse as parse_token},
 };
 pub use uses::{
-    Coverage, Intents, Opened, OpenedValue, Outcome, PreparedUse, RecordedUse, ScannedValue, SecretSlot,
-    UseRequest, Using,
+    Coverage, Intents, Opened, OpenedValue, Outcome, PlanId, PreparedUse, RecordedUse, ScannedValue, Scans,
+    SecretSlot, UseRequest, Using,
 };
 pub use values::{Revealed, VersionInfo};
 pub use variables::{VariableOverview, VariablePatch};
@@ -80,6 +80,8 @@ struct Inner {
     turns: RwLock<HashMap<tacit_model::WorkspaceId, Arc<tokio::sync::Mutex<()>>>>,
     /// What leases and agents have sent of what they may send.
     budgets: budgets::Budgets,
+    /// Leases' tokens that were used from where they are not for.
+    elsewhere: leases::Elsewhere,
 }
 
 impl Vault {
@@ -92,6 +94,7 @@ impl Vault {
             views: RwLock::default(),
             turns: RwLock::default(),
             budgets: budgets::Budgets::default(),
+            elsewhere: leases::Elsewhere::default(),
         }))
     }
 

@@ -12,7 +12,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use authority::{Basis, principals, request_detail};
 pub use coverage::Coverage;
-use scans::Scanned;
+pub use scans::PlanId;
+pub(crate) use scans::ScanPlan;
 
 use tacit_audit::{
     Code as RecordedCode, Detail, Event, MethodText, Object, ObjectKind, Outcome as EventOutcome, RuleText,
@@ -92,8 +93,8 @@ pub struct PreparedUse {
     revision: i64,
     proofs: Vec<Authorized<Use>>,
     used: Vec<Used>,
-    scans: Vec<Scanned>,
-    coverage: Coverage,
+    /// What is looked for in the answer.
+    plan: Arc<ScanPlan>,
     /// The secrets that were never sent to this host before.
     first_sent: Vec<SecretId>,
     host_key: String,
@@ -106,6 +107,20 @@ pub struct PreparedUse {
     pub bears_a_tunnel: bool,
     /// What connections may be shared by: the same workspace, principal, lease, secrets and policy.
     pub pool_key: [u8; 32],
+}
+
+/// What was decided about the secrets of a request.
+struct Decided {
+    proofs: Vec<Authorized<Use>>,
+    used: Vec<Used>,
+    intents: Vec<Event>,
+    response: ResponseRule,
+}
+
+impl Decided {
+    fn has(&self, secret: SecretId) -> bool {
+        self.used.iter().any(|used| used.snapshot.secret.id == secret)
+    }
 }
 
 /// A value that goes into the request.
@@ -142,10 +157,24 @@ pub struct OpenedValue {
 pub struct Opened {
     /// Values by slot.
     pub values: Vec<OpenedValue>,
-    /// Every value that may come back.
-    pub scan: Vec<ScannedValue>,
+    /// Every value that may come back, still sealed.
+    pub scans: Scans,
     /// What this is all of.
     pub coverage: Coverage,
+}
+
+/// The values that may come back in the answer to a request that is on the record.
+pub struct Scans {
+    workspace: WorkspaceId,
+    plan: Arc<ScanPlan>,
+    act: Vec<Recorded<Use>>,
+}
+
+impl Scans {
+    /// Which values these are. Whatever changes one of them changes this.
+    pub fn id(&self) -> &PlanId {
+        &self.plan.id
+    }
 }
 
 /// A value that may come back in an answer.
@@ -180,6 +209,8 @@ pub struct Outcome {
     pub body_bytes: Option<u64>,
     /// Findings of the scrubber.
     pub findings: Option<u64>,
+    /// Secrets with values that were written while the answer came, opened to search it for them too.
+    pub newer: Vec<SecretId>,
     /// Microseconds from the decision to the end.
     pub duration_us: Option<u64>,
 }
@@ -207,30 +238,21 @@ impl Vault {
         access.environment(request.environment)?;
         let basis = self.basis(access, request).await?;
         let at_host = self.at_host(&access.view, request.target.host()).await?;
-        let mut prepared = PreparedUse {
-            workspace: access.view.workspace.id,
-            revision: access.view.revision,
+        let mut decided = Decided {
             proofs: Vec::new(),
             used: Vec::new(),
-            scans: Vec::new(),
-            coverage: Coverage::new(access, request.target.host(), Vec::new()),
-            first_sent: Vec::new(),
-            host_key: request.target.host().to_string(),
             intents: Vec::new(),
             response: scans::rule_of_host(&at_host, request),
-            is_named: scans::is_named(&at_host, request.target),
-            bears_a_tunnel: scans::bears_a_tunnel(&at_host, request.target),
-            pool_key: [0; 32],
         };
         for slot in request.slots {
-            self.decide_slot(access, request, &basis, slot, &mut prepared).await?;
+            self.decide_slot(access, request, &basis, slot, &mut decided).await?;
         }
         if request.slots.is_empty() {
             let intent = self.intent(access, request, Verb::RequestSend, request_object(access, request));
             if let Err(problem) = basis.check_bare() {
                 return Err(self.refuse_event(access, intent, problem).await);
             }
-            prepared.intents.push(intent);
+            decided.intents.push(intent);
         }
         if request.foreign_credential
             && let Some(owner) = scans::exclusive_owner(&at_host, request.target)
@@ -238,16 +260,34 @@ impl Vault {
             let intent = self.intent(access, request, Verb::SecretUse, object_of(owner));
             return Err(self.refuse_event(access, intent, foreign_credential(request.target)).await);
         }
-        for used in &prepared.used {
+        let mut first_sent = Vec::new();
+        for used in &decided.used {
             let id = used.snapshot.secret.id;
             let known = at_host.iter().any(|other| other.was_sent && other.snapshot.secret.id == id);
-            if !known && !prepared.first_sent.contains(&id) {
-                prepared.first_sent.push(id);
+            if !known && !first_sent.contains(&id) {
+                first_sent.push(id);
             }
         }
-        self.add_scans(access, request, &basis, &at_host, &mut prepared).await?;
-        prepared.pool_key = pool_key(access, request, &prepared);
-        Ok(prepared)
+        let pool_key = pool_key(access, request, &decided);
+        let plan = self.scan_plan(access, request, &basis, &at_host, &decided, &pool_key).await?;
+        if let Some(intent) = decided.intents.first_mut() {
+            intent.detail.secrets = plan.others.clone();
+        }
+        let Decided { proofs, used, intents, response } = decided;
+        Ok(PreparedUse {
+            workspace: access.view.workspace.id,
+            revision: access.view.revision,
+            proofs,
+            used,
+            response: if plan.scans.is_some() { response } else { ResponseRule::StatusOnly },
+            plan,
+            first_sent,
+            host_key: request.target.host().to_string(),
+            intents,
+            is_named: scans::is_named(&at_host, request.target),
+            bears_a_tunnel: scans::bears_a_tunnel(&at_host, request.target),
+            pool_key,
+        })
     }
 
     /// Whether one secret may stand in its place of the request; if so, its proof and its intent.
@@ -257,7 +297,7 @@ impl Vault {
         request: &UseRequest<'_>,
         basis: &Basis,
         slot: &SecretSlot,
-        prepared: &mut PreparedUse,
+        decided: &mut Decided,
     ) -> Result<(), Stop> {
         let environment = access.environment(request.environment)?;
         let Some(snapshot) = self.snapshot_or_deleted(&access.view, &slot.name.key()).await? else {
@@ -289,13 +329,13 @@ impl Vault {
         let current = current_version(&snapshot, environment.id, &versions)?.version;
         intent.detail.version = Some(current.unsigned_abs());
         intent.detail.rule = permitted.destination.map(|destination| rule_of(destination, request.path));
-        prepared.response = prepared.response.max(permitted.response);
+        decided.response = decided.response.max(permitted.response);
         let echoes = permitted.echoes;
-        prepared.proofs.push(permitted.proof);
-        prepared.used.push(Used { snapshot, versions, current, echoes });
-        match prepared.intents.iter_mut().find(|other| other.object == intent.object) {
+        decided.proofs.push(permitted.proof);
+        decided.used.push(Used { snapshot, versions, current, echoes });
+        match decided.intents.iter_mut().find(|other| other.object == intent.object) {
             Some(other) => other.detail.places.extend(intent.detail.places),
-            None => prepared.intents.push(intent),
+            None => decided.intents.push(intent),
         }
         Ok(())
     }
@@ -398,19 +438,18 @@ impl Vault {
         let RecordedUse { mut prepared, recorded, revision } = used;
         let intents =
             Intents { workspace: prepared.workspace, events: std::mem::take(&mut prepared.intents) };
-        (intents, self.open_prepared(prepared, &recorded, revision).await)
+        (intents, self.open_prepared(prepared, recorded, revision).await)
     }
 
     async fn open_prepared(
         &self,
         prepared: PreparedUse,
-        recorded: &[Recorded<Use>],
+        act: Vec<Recorded<Use>>,
         revision: i64,
     ) -> Result<Opened, Problem> {
         let workspace = prepared.workspace;
-        let versions = scans::versions(&prepared.scans);
-        let mut values = Vec::with_capacity(recorded.len());
-        for (proof, Used { snapshot, versions, current, echoes }) in recorded.iter().zip(&prepared.used) {
+        let mut values = Vec::with_capacity(act.len());
+        for (proof, Used { snapshot, versions, current, echoes }) in act.iter().zip(&prepared.used) {
             let Some(version) = versions.iter().find(|version| version.version == *current) else {
                 return Err(Problem::internal("a version vanished"));
             };
@@ -418,16 +457,8 @@ impl Vault {
             let (name, kind) = (snapshot.secret.name.clone(), snapshot.secret.kind);
             values.push(OpenedValue { name, kind, fields, echoes: *echoes });
         }
-        let mut scan = Vec::new();
-        for Scanned { proof, snapshot, versions, marker, was_sent } in prepared.scans {
-            let proof = self.covered_by(recorded, proof);
-            for version in versions.iter() {
-                let fields = self.open_fields(workspace, &proof, &snapshot, version).await?;
-                let kind = snapshot.secret.kind;
-                scan.push(ScannedValue { marker: marker.clone(), kind, fields, was_sent });
-            }
-        }
-        Ok(Opened { values, scan, coverage: prepared.coverage.at(revision, versions) })
+        let coverage = Coverage::new(workspace, Arc::clone(&prepared.plan), revision);
+        Ok(Opened { values, scans: Scans { workspace, plan: prepared.plan, act }, coverage })
     }
 
     async fn open_fields<V: crate::decrypt::Opens>(
@@ -485,6 +516,7 @@ fn outcome_of(intent: &Event, outcome: &Outcome, now: Timestamp) -> Event {
             address: outcome.address,
             body_bytes: outcome.body_bytes,
             findings: outcome.findings,
+            secrets: outcome.newer.clone(),
             duration_us: outcome.duration_us,
             request_id: intent.detail.request_id,
             ..Detail::default()
@@ -524,8 +556,8 @@ fn without_aim(mut problem: Problem) -> Problem {
     problem
 }
 
-fn pool_key(access: &Access, request: &UseRequest<'_>, prepared: &PreparedUse) -> [u8; 32] {
-    let mut bytes = Vec::with_capacity(64 + prepared.used.len() * 16);
+fn pool_key(access: &Access, request: &UseRequest<'_>, decided: &Decided) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(96 + decided.used.len() * 16);
     bytes.extend_from_slice(access.view.workspace.id.as_bytes());
     bytes.extend_from_slice(&access.view.revision.to_be_bytes());
     bytes.extend_from_slice(&principals(access, request).0.id);
@@ -533,7 +565,7 @@ fn pool_key(access: &Access, request: &UseRequest<'_>, prepared: &PreparedUse) -
     if let Using::Lease(lease) = request.using {
         bytes.extend_from_slice(lease.id.as_bytes());
     }
-    for used in &prepared.used {
+    for used in &decided.used {
         bytes.extend_from_slice(used.snapshot.secret.id.as_bytes());
     }
     tacit_crypto::sha256(&bytes)

@@ -232,11 +232,12 @@ fn settings(flags: &Flags<'_>, project: &Project) -> Outcome<(Settings, Option<S
     file.workspace = project.workspace.clone().or(file.workspace);
     let variable = |name: &str| std::env::var(name).ok();
     let mut settings = Settings::resolve(flags, variable, &file);
-    let by_variable = variable("TACIT_ENV").is_some_and(|value| !value.is_empty());
-    let by_file = project.environment.clone().filter(|_| !by_variable);
-    let named = flags.environment.map(str::to_owned).or(by_file);
-    settings.environment = named.clone().unwrap_or(settings.environment);
-    Ok((settings, named))
+    let is_said = flags.environment.is_some() || variable("TACIT_ENV").is_some_and(|value| !value.is_empty());
+    if !is_said && let Some(environment) = &project.environment {
+        settings.environment.clone_from(environment);
+    }
+    // Only what is typed counts as named: a file in a directory is no decision to use what is protected.
+    Ok((settings, flags.environment.map(str::to_owned)))
 }
 
 /// Takes the lease, in an environment that may be used without being named.
@@ -247,7 +248,7 @@ async fn take<'a>(session: &'a Session, terms: &Terms) -> Outcome<Lease<'a>> {
         if environments.items.iter().any(|known| known.name == *name && known.protected) {
             return Err(Failure::usage(
                 format!("the environment `{name}` is protected"),
-                format!("name it with --env {name}, or as `environment` in tacit.toml"),
+                format!("name it on the command line, with --env {name}"),
             ));
         }
     }

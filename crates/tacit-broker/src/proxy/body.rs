@@ -4,15 +4,14 @@
 //! path names a place in a body of its kind; then it is parsed strictly, so that nobody downstream can read another field
 //! than was judged here (attacks B2, B14, B18).
 
-use std::fmt;
-
 use http::{HeaderMap, header};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 use tacit_model::{Code, Place, Problem, SecretId};
 
-use super::find::{Found, Misplaced, Search, whole};
-use crate::render::{DraftBody, DraftJson, Fragment};
+use super::{
+    find::{Found, Misplaced, Search, Writing, whole},
+    json::{self, Candidate},
+};
+use crate::render::{DraftBody, Fragment};
 
 /// Bytes of a body that is looked into.
 pub(super) const SEARCHED_BYTES_MAX: usize = 1024 * 1024;
@@ -56,10 +55,7 @@ impl Found {
     pub(super) fn in_body(&mut self, search: &Search<'_>, kind: Kind, body: &[u8]) -> Result<(), Misplaced> {
         let slots_before = self.slots.len();
         let drafted = match kind {
-            Kind::Json => {
-                let json = serde_json::from_slice::<Strict>(body).map_err(|_| unreadable("JSON"))?;
-                DraftBody::Json(self.json(search, json.0, &mut String::new())?)
-            }
+            Kind::Json => DraftBody::Written(self.json(search, body)?),
             Kind::Form => DraftBody::Form(self.form(search, body)?),
         };
         if self.slots.len() > slots_before {
@@ -68,48 +64,22 @@ impl Found {
         Ok(())
     }
 
-    fn json(
-        &mut self,
-        search: &Search<'_>,
-        json: DraftJson,
-        pointer: &mut String,
-    ) -> Result<DraftJson, Misplaced> {
-        let below = |this: &mut Self, json, pointer: &mut String, token: &str| {
-            let length = pointer.len();
-            pointer.push('/');
-            pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
-            let json = this.json(search, json, pointer);
-            pointer.truncate(length);
-            json
-        };
-        Ok(match json {
-            DraftJson::Value(Value::String(text)) => {
-                let place = Place::Json(pointer.as_str().into());
-                match whole(search, &text) {
-                    Some(meant) if search.is_named(meant, &place) => {
-                        DraftJson::Text(vec![Fragment::Secret(self.add(meant, place)?)])
-                    }
-                    _ => DraftJson::Value(Value::String(text)),
-                }
+    fn json(&mut self, search: &Search<'_>, body: &[u8]) -> Result<Vec<Fragment>, Misplaced> {
+        let text = std::str::from_utf8(body).map_err(|_| unreadable("JSON"))?;
+        let mut writing = Writing::default();
+        let mut written = 0;
+        for Candidate { pointer, range } in json::candidates(text).map_err(|_| unreadable("JSON"))? {
+            let place = Place::Json(pointer.as_str().into());
+            if let Some(meant) = whole(search, &text[range.clone()])
+                && search.is_named(meant, &place)
+            {
+                writing.text(&text[written..range.start]);
+                writing.secret(self.add(meant, place)?);
+                written = range.end;
             }
-            DraftJson::Array(items) => DraftJson::Array(
-                items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(at, item)| below(self, item, pointer, &at.to_string()))
-                    .collect::<Result<_, _>>()?,
-            ),
-            DraftJson::Object(members) => DraftJson::Object(
-                members
-                    .into_iter()
-                    .map(|(key, member)| {
-                        let member = below(self, member, pointer, &key)?;
-                        Ok((key, member))
-                    })
-                    .collect::<Result<_, Misplaced>>()?,
-            ),
-            other => other,
-        })
+        }
+        writing.text(&text[written..]);
+        Ok(writing.done())
     }
 
     fn form(&mut self, search: &Search<'_>, body: &[u8]) -> Result<Vec<(String, Vec<Fragment>)>, Misplaced> {
@@ -178,67 +148,4 @@ fn form_decoded(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-/// JSON in which no object has the same member twice.
-struct Strict(DraftJson);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = DraftJson;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<DraftJson, E> {
-        Ok(DraftJson::Value(Value::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<DraftJson, E> {
-        Ok(DraftJson::Value(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<DraftJson, E> {
-        Ok(DraftJson::Value(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<DraftJson, E> {
-        Ok(DraftJson::Value(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<DraftJson, E> {
-        Ok(DraftJson::Value(value.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<DraftJson, E> {
-        Ok(DraftJson::Value(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<DraftJson, A::Error> {
-        let mut array = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            array.push(item);
-        }
-        Ok(DraftJson::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<DraftJson, A::Error> {
-        let mut object: Vec<(String, DraftJson)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        while let Some((key, Strict(member))) = members.next_entry::<String, Strict>()? {
-            if !seen.insert(key.clone()) {
-                return Err(serde::de::Error::custom("a member stands twice"));
-            }
-            object.push((key, member));
-        }
-        Ok(DraftJson::Object(object))
-    }
 }

@@ -13,7 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header, uri::PathAndQuery};
 use hyper::body::Incoming;
-use tacit_model::{OtherHosts, Problem, Target, target::RequestPath};
+use tacit_model::{Code, Host, OtherHosts, Problem, Scheme, Target, target::RequestPath};
 use tacit_vault::{Lease, TokenHash, TokenKind, parse_token};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -104,25 +104,28 @@ impl Client {
         }
     }
 
-    /// The lease that a request is made under.
-    async fn identify(&self, token: Option<&str>) -> Option<Leaseholder> {
+    /// The lease that a request is made under; `None` if there is none that is in force.
+    async fn identify(&self, token: Option<&str>, id: RequestId) -> Result<Option<Leaseholder>, Problem> {
         let vault = &self.proxy.0.broker.vault;
-        let hash = match self.source {
-            None => None,
-            Some(_) => match parse_token(token?) {
-                Ok((TokenKind::Lease, hash)) => Some(hash),
-                _ => return None,
-            },
+        let hash = match (self.source, token.map(parse_token)) {
+            (None, _) => None,
+            (Some(_), Some(Ok((TokenKind::Lease, hash)))) => Some(hash),
+            (Some(_), _) => return Ok(None),
         };
         let last = *self.token.lock().unwrap_or_else(PoisonError::into_inner);
         // The relay's connections, and a token that was looked up for this connection already.
         if hash == last {
-            let live = self.lease.borrow().clone()?;
+            let Some(live) = self.lease.borrow().clone() else { return Ok(None) };
             let lease = vault.current_lease(&live.lease, now()).await?;
-            return Some(Leaseholder { live, lease });
+            return Ok(lease.map(|lease| Leaseholder { live, lease }));
         }
-        let lease = vault.lease_of_token(hash?, self.source?, now()).await.ok()?;
-        let live = self.proxy.live(lease.id)?;
+        let (Some(token), Some(source)) = (hash, self.source) else { return Ok(None) };
+        let lease = match vault.lease_of_token(token, source, id.0, now()).await {
+            Ok(lease) => lease,
+            Err(problem) if problem.code == Code::Unauthenticated => return Ok(None),
+            Err(problem) => return Err(problem),
+        };
+        let Some(live) = self.proxy.live(lease.id) else { return Ok(None) };
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = hash;
         self.lease.send_if_modified(|current| {
             let is_new = current.as_ref().is_none_or(|current| !Arc::ptr_eq(current, &live));
@@ -131,11 +134,35 @@ impl Client {
             }
             is_new
         });
-        Some(Leaseholder { live, lease })
+        Ok(Some(Leaseholder { live, lease }))
     }
 
-    async fn identify_by_header(&self, headers: &HeaderMap) -> Result<Leaseholder, Refusal> {
-        self.identify(proxy_token(headers).as_deref()).await.ok_or_else(Refusal::proxy_unauthenticated)
+    /// Where a request is meant to go that came through a relay and names the relay itself: a program that sends
+    /// everything through its proxy sends its base URL there too, as `GET http://127.0.0.1:PORT/to/-/HOST/…`. On such a
+    /// connection `GET /to/-/HOST/…` says the same.
+    fn base_url_of_relay(
+        &self,
+        Leaseholder { live, lease }: &Leaseholder,
+        target: &Target,
+        path: &RequestPath,
+    ) -> Option<(Target, RequestPath)> {
+        let is_relay = self.source.is_none()
+            && target.scheme() == Scheme::Http
+            && matches!(target.host(), Host::Ip(address) if address.is_loopback())
+            && !matches!(live.way_of_url(lease, target.clone()), Way::Bound(_));
+        if !is_relay {
+            return None;
+        }
+        let query = path.query().map(|query| format!("?{query}")).unwrap_or_default();
+        match RequestTarget::parse("GET", &format!("{}{query}", path.path())) {
+            Ok(RequestTarget::BaseUrl { token: "-", target, path }) => Some((target, path)),
+            _ => None,
+        }
+    }
+
+    async fn identify_by_header(&self, headers: &HeaderMap, id: RequestId) -> Result<Leaseholder, Refusal> {
+        let found = self.identify(proxy_token(headers).as_deref(), id).await?;
+        found.ok_or_else(Refusal::proxy_unauthenticated)
     }
 }
 
@@ -181,16 +208,20 @@ async fn route<B: ClientBody>(
     match target {
         RequestTarget::Tunnel(target) => {
             host_of_connect_is(request.headers(), &target)?;
-            let holder = client.identify_by_header(request.headers()).await?;
+            let holder = client.identify_by_header(request.headers(), id).await?;
             connect(client, holder, target, id).await
         }
         RequestTarget::Url { target, path } => {
             host_is(request.headers(), &target)?;
-            let holder = client.identify_by_header(request.headers()).await?;
+            let holder = client.identify_by_header(request.headers(), id).await?;
+            let (target, path) = match client.base_url_of_relay(&holder, &target, &path) {
+                Some(meant) => meant,
+                None => (target, path),
+            };
             to_url(client, holder, target, path, request, id).await
         }
         RequestTarget::BaseUrl { token, target, path } => {
-            let holder = client.identify(Some(token)).await.ok_or_else(Refusal::unauthenticated)?;
+            let holder = client.identify(Some(token), id).await?.ok_or_else(Refusal::unauthenticated)?;
             to_url(client, holder, target, path, request, id).await
         }
         RequestTarget::Path => Err(Problem::not_found("route on a connection to the proxy")

@@ -18,7 +18,7 @@ use tacit_vault::{
     Slot, TokenHash, find_placeholders, is_credential_name, percent_decoded, placeholder_hash,
 };
 
-use crate::render::{BasicPair, Draft, Fragment};
+use crate::render::{BasicPair, Beside, Draft, Fragment};
 
 /// A secret that a placeholder stands for.
 #[derive(Clone, Copy)]
@@ -174,12 +174,12 @@ impl Found {
                         "is not the whole password or user name of its Basic pair",
                     ));
                 }
-                Basic::Pair(meant, user) => {
+                Basic::Pair(meant, beside) => {
                     if !is_single() {
                         return Err(misplaced(meant, Place::Auth, "stands in a header that is there twice"));
                     }
                     let slot = self.add(meant, Place::Auth)?;
-                    self.draft.basic = Some(BasicPair { slot, user });
+                    self.draft.basic = Some(BasicPair { slot, beside });
                     return Ok(true);
                 }
             }
@@ -287,26 +287,26 @@ impl Found {
     }
 }
 
-/// Fragments of a URL, with neighbouring texts joined.
+/// Fragments of a URL or a body, with neighbouring texts joined.
 #[derive(Default)]
-struct Writing {
+pub(super) struct Writing {
     done: Vec<Fragment>,
     text: String,
 }
 
 impl Writing {
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         self.text.push_str(text);
     }
 
-    fn secret(&mut self, slot: usize) {
+    pub(super) fn secret(&mut self, slot: usize) {
         if !self.text.is_empty() {
             self.done.push(Fragment::Text(std::mem::take(&mut self.text)));
         }
         self.done.push(Fragment::Secret(slot));
     }
 
-    fn done(mut self) -> Vec<Fragment> {
+    pub(super) fn done(mut self) -> Vec<Fragment> {
         if !self.text.is_empty() {
             self.done.push(Fragment::Text(self.text));
         }
@@ -352,9 +352,14 @@ enum Basic<'a> {
     NoPlaceholder,
     Unknown,
     Bad(Meant<'a>),
-    /// With the user name beside it, or instead of one.
-    Pair(Meant<'a>, Option<String>),
+    /// The whole of one half.
+    Pair(Meant<'a>, Beside),
 }
+
+/// What services have their clients write for a password beside a token that is the user name: nothing, GitHub's word,
+/// Toggl's, and the letter of Freshdesk and BambooHR. No other: a service that looks at the password first would take one
+/// for somebody's own credential (attack B4).
+const WORDS_BESIDE: &[&str] = &["", "x-oauth-basic", "api_token", "X", "x"];
 
 /// Reads what a lenient service would read too, to notice what is refused.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -384,15 +389,18 @@ impl<'a> Basic<'a> {
             return Self::Bad(meant);
         }
         let (before, after) = (&pair[..range.start], &pair[range.end..]);
-        if before.is_empty() && after == b":" {
-            return Self::Pair(meant, None);
+        if before.is_empty()
+            && let Some(word) = after.strip_prefix(b":")
+            && let Some(word) = WORDS_BESIDE.iter().find(|known| known.as_bytes() == word)
+        {
+            return Self::Pair(meant, Beside::Word(word));
         }
         let user = before.strip_suffix(b":").filter(|user| after.is_empty() && !user.contains(&b':'));
         match user
             .and_then(|user| std::str::from_utf8(user).ok())
             .filter(|user| !user.contains(char::is_control))
         {
-            Some(user) => Self::Pair(meant, Some(user.to_owned())),
+            Some(user) => Self::Pair(meant, Beside::User(user.to_owned())),
             None => Self::Bad(meant),
         }
     }

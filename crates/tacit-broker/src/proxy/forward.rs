@@ -17,7 +17,7 @@ use tacit_model::{
     target::{RequestPath, is_sendable_method},
 };
 use tacit_vault::{Caller, Lease, SecretSlot, TokenHash, UseRequest, Using, is_credential_name};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 
 use super::{
     body::{self, Kind},
@@ -102,16 +102,11 @@ pub(super) async fn forward<B: ClientBody>(
     };
     let (target, id) = (asked.target.clone(), asked.id);
     let begun = asked.live.begin().await;
-    let permitting = permit(broker.clone(), asked, found);
     // Until the outcome is sure to be told, a client who hangs up changes nothing.
-    let (found, permitted) = Unstoppable::new(async move {
-        let permitted = permitting.await;
-        drop(begun);
-        permitted
-    })
-    .await;
+    let permitting = Unstoppable::new(permit(broker.clone(), asked, found, begun));
+    let (found, permitted) = permitting.await;
     let (permitted, mut outcome) = permitted?;
-    let sent = permitted.send(&found.slots, &found.draft, Some(body), ANSWER_MAX, &mut outcome).await;
+    let sent = permitted.send(broker, &found.slots, &found.draft, Some(body), ANSWER_MAX, &mut outcome).await;
     let Sent { received, scan, mut coverage, rule, .. } = match sent {
         Ok(sent) => sent,
         Err(problem) => {
@@ -241,11 +236,13 @@ async fn read_whole<B: ClientBody>(body: B) -> Result<Bytes, Refusal> {
     }
 }
 
-/// The decision and everything that must not be interrupted. The draft goes along and comes back.
+/// The decision and everything that must not be interrupted, for which there was room to begin. The draft goes along and
+/// comes back.
 async fn permit(
     broker: Broker,
     asked: Asked,
     found: Found,
+    _begun: Option<OwnedSemaphorePermit>,
 ) -> (Found, Result<(Permitted, PendingOutcome), Problem>) {
     let Asked { lease, target, id, .. } = asked;
     let caller = lease.caller(now(), id.0);
@@ -262,7 +259,7 @@ async fn permit(
     };
     // Without a secret in it, plain http to a host of nobody's is the client's own business.
     let unnamed = if slots.is_empty() { Naming::Other } else { Naming::NotNamed };
-    let permitted = broker.permit(&request, unnamed, CONNECT_MAX).await;
+    let permitted = broker.permit(&request, &found.slots, unnamed, CONNECT_MAX).await;
     (found, permitted)
 }
 

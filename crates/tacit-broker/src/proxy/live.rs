@@ -1,7 +1,10 @@
 //! A lease that is in force: which hosts are looked into under it, the certificates it is shown, and the signal that it
 //! is over.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustls::ServerConfig;
 use tacit_model::{Destination, Host, Place, Problem, Scheme, SecretId, Target};
@@ -13,6 +16,8 @@ use crate::permit::now;
 
 /// How often it is looked whether a lease is still in force. What is open is cut this much after its end, and a little.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How long a lease that cannot be looked at, because the database cannot be read, counts as in force.
+const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 /// Requests of one lease between their decision and their connection. Whoever hangs up does not end these, so without a
 /// bound of their own there would be as many as somebody likes.
 const BEGUN_MAX: usize = 128;
@@ -59,7 +64,12 @@ impl Live {
 
     /// Comes back when the lease is over, after telling everybody who waits for that.
     pub(super) async fn watch(&self, vault: &Vault) {
-        while vault.is_lease_live(&self.lease, now()).await {
+        let mut looks = Looks { known_at: Instant::now() };
+        loop {
+            let current = vault.current_lease(&self.lease, now()).await;
+            if looks.say_it_is_over(&current.map(|current| current.is_some()), Instant::now()) {
+                break;
+            }
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.ended.send_replace(true);
@@ -128,6 +138,27 @@ impl Live {
     }
 }
 
+/// What is known of a lease from looking at it. A look that fails tells nothing, and the next one may tell something; after
+/// a while of these, what cannot be looked at counts as over.
+struct Looks {
+    known_at: Instant,
+}
+
+impl Looks {
+    fn say_it_is_over(&mut self, look: &Result<bool, Problem>, now: Instant) -> bool {
+        match look {
+            Ok(is_in_force) => {
+                self.known_at = now;
+                !is_in_force
+            }
+            Err(problem) => {
+                tracing::error!(cause = problem.cause(), "whether a lease is in force cannot be looked up");
+                now.duration_since(self.known_at) >= UNKNOWN_MAX
+            }
+        }
+    }
+}
+
 /// The destinations of a lease's secrets in its environment.
 fn destinations_of(lease: &Lease) -> impl Iterator<Item = (SecretId, &Destination)> {
     let is_here = |d: &&Destination| d.environments.is_empty() || d.environments.contains(&lease.environment);
@@ -142,4 +173,21 @@ pub(super) fn places_where(lease: &Lease, matches: impl Fn(&Destination) -> bool
         .filter(|(_, destination)| matches(destination))
         .flat_map(|(secret, destination)| destination.places.iter().map(move |place| (secret, place)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database that cannot be read for a moment ends no lease; one that cannot be read for long ends them.
+    #[test]
+    fn what_cannot_be_looked_at() {
+        let start = Instant::now();
+        let mut looks = Looks { known_at: start };
+        let mut over = |secs, look| looks.say_it_is_over(&look, start + Duration::from_secs(secs));
+        let unknown = || Err(Problem::internal("the database cannot be read"));
+        assert!(!over(0, Ok(true)) && !over(29, unknown()) && !over(29, Ok(true)));
+        assert!(!over(58, unknown()) && over(59, unknown()));
+        assert!(!over(60, Ok(true)) && over(61, Ok(false)));
+    }
 }

@@ -220,7 +220,7 @@ async fn forward_inside(
     let path = RequestPath::parse(path)
         .map_err(|error| Refusal::bad_request(&format!("the request's target {error}")))?;
     // As it is now: another request of the same tunnel may find other destinations, or no lease any more.
-    let lease = inside.broker.vault.current_lease(&inside.live.lease, now()).await;
+    let lease = inside.broker.vault.current_lease(&inside.live.lease, now()).await?;
     let lease = lease.ok_or_else(Refusal::unauthenticated)?;
     let asked = Asked { live: Arc::clone(&inside.live), lease, target: inside.target.clone(), path, id };
     forward::forward(&inside.broker, asked, request).await

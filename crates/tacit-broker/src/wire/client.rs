@@ -131,7 +131,8 @@ impl fmt::Debug for Wire {
 impl Inner {
     /// A new connection to a place. One that requests can share is shared from now on.
     async fn dial(&self, place: &Place, naming: Naming, limit: Duration) -> Result<Link, WireError> {
-        let link = timeout(limit, self.dial_within(&place.target, naming, limit))
+        // On the heap, because it is large and most requests find a connection.
+        let link = timeout(limit, Box::pin(self.dial_within(&place.target, naming, limit)))
             .await
             .unwrap_or(Err(WireError::Timeout(Phase::Connect)))?;
         if let Link::Http2(link) = &link {

@@ -4,7 +4,7 @@ use http::{
     HeaderMap, HeaderName,
     header::{self, HeaderValue},
 };
-use tacit_redact::{Findings, ScanSet, Scrubber, scrub_text};
+use tacit_redact::{FINDING_BYTES_MIN, Findings, ScanSet, Scrubber, scrub_text};
 
 use super::{error::WireError, link::HEAD_BYTES_MAX};
 
@@ -154,7 +154,7 @@ pub(super) fn deliverable(
         if is_dropped_inbound(name) || named.contains(name) {
             continue;
         }
-        if !scan.is_empty() {
+        if may_hold_a_value(name.as_str().as_bytes(), scan) {
             // A name cannot be shown in part: the header goes.
             let (_, found) = scrub_text(scan, name.as_str());
             let is_clean = found.total() == 0;
@@ -172,7 +172,7 @@ pub(super) fn deliverable(
 /// break up a value that it could have recognised.
 fn scrubbed_value(value: &HeaderValue, scan: &ScanSet, findings: &mut Findings) -> String {
     let bytes = value.as_bytes();
-    if scan.is_empty() {
+    if !may_hold_a_value(bytes, scan) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
     let mut scrubbed = Vec::with_capacity(bytes.len());
@@ -180,4 +180,9 @@ fn scrubbed_value(value: &HeaderValue, scan: &ScanSet, findings: &mut Findings) 
     scrubber.push(bytes, &mut scrubbed);
     findings.merge(scrubber.finish(&mut scrubbed));
     String::from_utf8_lossy(&scrubbed).into_owned()
+}
+
+/// Most headers are too short for anything to be found in them.
+fn may_hold_a_value(text: &[u8], scan: &ScanSet) -> bool {
+    text.len() >= FINDING_BYTES_MIN && !scan.is_empty()
 }

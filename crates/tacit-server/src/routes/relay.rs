@@ -16,7 +16,7 @@ use tacit_broker::proxy::Entry;
 use tacit_crypto::token::{self, TokenHash, TokenKind};
 use tacit_model::{Code, LeaseId, Problem, WorkspaceName};
 
-use crate::{app::App, extract::Path, listen::Peer, problem::ApiError, time};
+use crate::{app::App, extract::Path, listen::Peer, observe::RequestId, problem::ApiError, time};
 
 /// What the connection turns into.
 const PROTOCOL: &str = "tacit-proxy";
@@ -26,11 +26,12 @@ const PROTOCOL: &str = "tacit-proxy";
 pub(crate) async fn open(
     State(app): State<App>,
     Extension(peer): Extension<Peer>,
+    Extension(request_id): Extension<RequestId>,
     Path((workspace, id)): Path<(WorkspaceName, LeaseId)>,
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let token = lease_token(request.headers()).ok_or_else(unauthenticated)?;
-    let lease = app.vault.lease_of_token(token, peer.address.ip(), time::now()).await;
+    let lease = app.vault.lease_of_token(token, peer.address.ip(), request_id.0, time::now()).await;
     // One answer, whatever it is that is wrong with a token.
     let lease = lease.map_err(|problem| match problem.code {
         Code::Unauthenticated => unauthenticated(),

@@ -12,7 +12,7 @@ use tacit_store::leases as rows;
 use super::{Lease, LeasedSecret, leased};
 use crate::{
     Stop, Vault,
-    access::{Snapshot, View, unauthenticated},
+    access::{Access, Snapshot, View, unauthenticated},
     busy,
 };
 
@@ -21,40 +21,52 @@ impl Vault {
     ///
     /// # Errors
     /// Unknown, foreign, expired and ended tokens, those used from elsewhere, and those whose creator may not use secrets
-    /// any more are one and the same `unauthenticated`.
+    /// any more are one and the same `unauthenticated`. Of these, what is used from elsewhere is on the record, now and
+    /// then.
     pub async fn lease_of_token(
         &self,
         token: TokenHash,
         source: IpAddr,
+        request_id: [u8; 16],
         now: Timestamp,
     ) -> Result<Arc<Lease>, Problem> {
         let found = self.0.store.lease_of_token(token.as_bytes()).await.map_err(Problem::internal)?;
         let (workspace, id) = found.ok_or_else(unauthenticated)?;
         let view = self.view(&workspace).await?.ok_or_else(unauthenticated)?;
-        let lease = self.live_lease(&view, id, now).await.map_err(problem)?;
-        let lease = lease.filter(|lease| lease.allows_from(source)).ok_or_else(unauthenticated)?;
-        if self.may_still_use(&lease, now).await? { Ok(lease) } else { Err(unauthenticated()) }
+        let lease = self.live_lease(&view, id, now).await.map_err(problem)?.ok_or_else(unauthenticated)?;
+        let access = self.user_of(&lease, now, request_id).await?.ok_or_else(unauthenticated)?;
+        if lease.allows_from(source) {
+            Ok(lease)
+        } else {
+            Err(self.refuse_elsewhere(&access, &lease, source).await)
+        }
     }
 
-    /// Whether a lease is still in force: not ended, its time not over, and whoever took it still somebody who may use
-    /// secrets. Cheap while nothing changes.
-    pub async fn is_lease_live(&self, lease: &Lease, now: Timestamp) -> bool {
-        self.current_lease(lease, now).await.is_some()
+    /// A lease as it is now, if it is still in force: not ended, its time not over, and whoever took it still somebody who
+    /// may use secrets. Its secrets have their destinations of this moment. Cheap while nothing changes.
+    ///
+    /// # Errors
+    /// `internal`, if the database cannot be read: nothing is known about the lease then.
+    pub async fn current_lease(&self, lease: &Lease, now: Timestamp) -> Result<Option<Arc<Lease>>, Problem> {
+        let Some(view) = self.view(&lease.workspace).await? else { return Ok(None) };
+        let Some(current) = self.live_lease(&view, lease.id, now).await.map_err(problem)? else {
+            return Ok(None);
+        };
+        let user = self.user_of(&current, now, [0; 16]).await?;
+        Ok(user.map(|_| current))
     }
 
-    /// A lease as it is now, if it is still in force: its secrets with their destinations of this moment. Cheap while
-    /// nothing changes.
-    pub async fn current_lease(&self, lease: &Lease, now: Timestamp) -> Option<Arc<Lease>> {
-        let view = self.view(&lease.workspace).await.ok()??;
-        let current = self.live_lease(&view, lease.id, now).await.ok()??;
-        self.may_still_use(&current, now).await.ok()?.then_some(current)
-    }
-
-    async fn may_still_use(&self, lease: &Lease, now: Timestamp) -> Result<bool, Problem> {
-        match self.access(&lease.caller(now, [0; 16])).await {
-            Ok(access) => Ok(access.principal.has(Right::SecretUse)),
+    /// Whoever took a lease, if they may still use secrets.
+    async fn user_of(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        request_id: [u8; 16],
+    ) -> Result<Option<Access>, Problem> {
+        match self.access(&lease.caller(now, request_id)).await {
+            Ok(access) => Ok(Some(access).filter(|access| access.principal.has(Right::SecretUse))),
             Err(problem) if problem.code == Code::Internal => Err(problem),
-            Err(_) => Ok(false),
+            Err(_) => Ok(None),
         }
     }
 

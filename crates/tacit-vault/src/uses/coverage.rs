@@ -6,58 +6,43 @@
 //! there is anything new to look for. The order makes that enough: a value leaves after it is known, and comes back after
 //! it left.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use tacit_model::{EnvironmentId, Host, Problem, SecretId, WorkspaceId, WorkspaceName};
+use tacit_model::{EnvironmentId, Problem, SecretId, WorkspaceId};
 use tacit_store::secrets::Version;
 
-use super::ScannedValue;
+use super::{ScannedValue, scans::ScanPlan};
 use crate::{
     Stop, Vault,
-    access::{Access, Snapshot, View},
+    access::{Snapshot, View},
     authorize::{self, Use},
     busy,
 };
 
 /// What an answer is searched for.
 pub struct Coverage {
-    workspace: WorkspaceName,
-    id: WorkspaceId,
+    workspace: WorkspaceId,
+    plan: Arc<ScanPlan>,
     /// The revision at which this was all there was to look for.
     revision: i64,
-    host: Host,
-    /// Secrets that are looked for wherever they may go.
-    secrets: Vec<SecretId>,
-    versions: HashSet<(SecretId, EnvironmentId, i64)>,
 }
 
 impl Coverage {
-    pub(super) fn new(access: &Access, host: &Host, secrets: Vec<SecretId>) -> Self {
-        Self {
-            workspace: access.view.workspace.name.clone(),
-            id: access.view.workspace.id,
-            revision: access.view.revision,
-            host: host.clone(),
-            secrets,
-            versions: HashSet::new(),
-        }
-    }
-
-    /// Of these versions, at the revision at which the request went on the record.
-    pub(super) fn at(self, revision: i64, versions: HashSet<(SecretId, EnvironmentId, i64)>) -> Self {
-        Self { revision, versions, ..self }
+    pub(super) fn new(workspace: WorkspaceId, plan: Arc<ScanPlan>, revision: i64) -> Self {
+        Self { workspace, plan, revision }
     }
 }
 
 impl Vault {
     /// Whether an answer that was searched for this may still be released. What cannot be told is a no.
     pub async fn still_covers(&self, coverage: &mut Coverage) -> bool {
-        let is_unchanged = self.0.store.revision(coverage.id).await.is_ok_and(|now| now == coverage.revision);
+        let is_unchanged =
+            self.0.store.revision(coverage.workspace).await.is_ok_and(|now| now == coverage.revision);
         if is_unchanged {
             return true;
         }
-        let Ok(Some(view)) = self.view(&coverage.workspace).await else { return false };
-        if view.workspace.id != coverage.id
+        let Ok(Some(view)) = self.view(&coverage.plan.workspace).await else { return false };
+        if view.workspace.id != coverage.workspace
             || !self.newer(&view, coverage).await.is_ok_and(|newer| newer.is_empty())
         {
             return false;
@@ -67,30 +52,37 @@ impl Vault {
     }
 
     /// The values that an answer was not searched for and that may have been in it by now: for one that was read whole, and
-    /// can be searched again.
+    /// can be searched again. And whose they are, for the record.
     ///
     /// # Errors
     /// The database cannot be read, or a value cannot be opened.
-    pub async fn open_newer(&self, coverage: &Coverage) -> Result<Vec<ScannedValue>, Problem> {
-        if self.0.store.revision(coverage.id).await.map_err(Problem::internal)? == coverage.revision {
-            return Ok(Vec::new());
+    pub async fn open_newer(
+        &self,
+        coverage: &Coverage,
+    ) -> Result<(Vec<SecretId>, Vec<ScannedValue>), Problem> {
+        if self.0.store.revision(coverage.workspace).await.map_err(Problem::internal)? == coverage.revision {
+            return Ok((Vec::new(), Vec::new()));
         }
-        let view = self.view(&coverage.workspace).await?.filter(|view| view.workspace.id == coverage.id);
+        let view =
+            self.view(&coverage.plan.workspace).await?.filter(|view| view.workspace.id == coverage.workspace);
         let view = view.ok_or_else(|| Problem::not_found("workspace"))?;
         let newer = self.newer(&view, coverage).await.map_err(|stop| match stop {
             Stop::Problem(problem) => problem,
             Stop::Stale => busy(),
         })?;
+        let mut secrets: Vec<SecretId> = newer.iter().map(|(snapshot, ..)| snapshot.secret.id).collect();
+        secrets.sort();
+        secrets.dedup();
         let mut opened = Vec::with_capacity(newer.len());
         for (snapshot, environment, version) in newer {
             let proof = authorize::scan(&snapshot, environment, view.revision);
             let proof = self.covered_by::<Use>(&[], proof);
-            let fields = self.open_fields(coverage.id, &proof, &snapshot, &version).await?;
+            let fields = self.open_fields(coverage.workspace, &proof, &snapshot, &version).await?;
             // Whose it is was not decided on, so no name is told; and a short one is taken for one that may be there.
             let (marker, kind) = ("[sealed]".to_owned(), snapshot.secret.kind);
             opened.push(ScannedValue { marker, kind, fields, was_sent: true });
         }
-        Ok(opened)
+        Ok((secrets, opened))
     }
 
     /// Versions at a view that are looked for now and were not then.
@@ -99,10 +91,10 @@ impl Vault {
         view: &View,
         coverage: &Coverage,
     ) -> Result<Vec<(Arc<Snapshot>, EnvironmentId, Version)>, Stop> {
-        let at_host = self.at_host(view, &coverage.host).await?;
+        let at_host = self.at_host(view, &coverage.plan.host).await?;
         let mut snapshots: Vec<Arc<Snapshot>> =
             at_host.iter().map(|other| Arc::clone(&other.snapshot)).collect();
-        for id in &coverage.secrets {
+        for id in &coverage.plan.secrets {
             if snapshots.iter().any(|known| known.secret.id == *id) {
                 continue;
             }
@@ -116,8 +108,9 @@ impl Vault {
             for value in &snapshot.values {
                 let environment = value.environment;
                 let versions = self.sealed_versions(view, id, environment).await?;
-                let is_new =
-                    |version: &&Version| !coverage.versions.contains(&(id, environment, version.version));
+                let is_new = |version: &&Version| {
+                    !coverage.plan.versions.contains(&(id, environment, version.version))
+                };
                 let of_secret = |version: &Version| (Arc::clone(&snapshot), environment, version.clone());
                 newer.extend(versions.iter().filter(is_new).map(of_secret));
             }

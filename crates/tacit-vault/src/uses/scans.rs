@@ -6,30 +6,52 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use tacit_model::{EnvironmentId, Place, SecretId, Target, destination::ResponseRule, limits};
+use tacit_model::{
+    EnvironmentId, Host, Place, Problem, SecretId, Target, WorkspaceName, destination::ResponseRule, limits,
+};
 use tacit_store::secrets::Version;
 
-use super::{Basis, Coverage, PreparedUse, UseRequest};
+use super::{Basis, Decided, ScannedValue, Scans, UseRequest};
 use crate::{
     Stop, Vault,
     access::{Access, AtHost, Snapshot},
-    authorize::{self, Authorized, Scan},
+    authorize,
 };
+
+/// Everything that may come back in the answers to one kind of request, sealed: it is the same for every request with the
+/// same target, authority and secrets while the workspace does not change, and is kept with the view.
+pub(crate) struct ScanPlan {
+    /// Says which plan it is, to whoever keeps what was made from it.
+    pub(super) id: PlanId,
+    pub(super) workspace: WorkspaceName,
+    pub(super) host: Host,
+    pub(super) revision: i64,
+    /// None if there are too many to look for.
+    pub(super) scans: Option<Vec<Scanned>>,
+    /// Whose values they are.
+    pub(super) secrets: Vec<SecretId>,
+    /// Those of them that the request does not carry.
+    pub(super) others: Vec<SecretId>,
+    pub(super) versions: HashSet<(SecretId, EnvironmentId, i64)>,
+}
+
+/// Which plan it is: derived from the workspace's revision and everything that the plan depends on.
+pub type PlanId = [u8; 32];
 
 /// Values that may come back in the answer: every kept version of a secret in one environment.
 pub(super) struct Scanned {
-    pub(super) proof: Authorized<Scan>,
     pub(super) snapshot: Arc<Snapshot>,
+    pub(super) environment: EnvironmentId,
     pub(super) versions: Arc<Vec<Version>>,
     pub(super) marker: String,
     pub(super) was_sent: bool,
 }
 
 /// Every version that is looked for.
-pub(super) fn versions(scans: &[Scanned]) -> HashSet<(SecretId, EnvironmentId, i64)> {
+fn versions(scans: &[Scanned]) -> HashSet<(SecretId, EnvironmentId, i64)> {
     let of = |scanned: &Scanned| {
-        let (secret, environment) = (scanned.proof.secret(), scanned.proof.environment());
-        scanned.versions.iter().map(|known| (secret, environment, known.version)).collect::<Vec<_>>()
+        let (secret, environment) = (scanned.snapshot.secret.id, scanned.environment);
+        scanned.versions.iter().map(move |known| (secret, environment, known.version)).collect::<Vec<_>>()
     };
     scans.iter().flat_map(of).collect()
 }
@@ -79,57 +101,86 @@ pub(super) fn rule_of_host(at_host: &[AtHost], request: &UseRequest<'_>) -> Resp
 }
 
 impl Vault {
-    pub(super) async fn add_scans(
+    /// What is looked for in the answer to a request with these secrets in it.
+    pub(super) async fn scan_plan(
         &self,
         access: &Access,
         request: &UseRequest<'_>,
         basis: &Basis,
         at_host: &[AtHost],
-        prepared: &mut PreparedUse,
-    ) -> Result<(), Stop> {
+        decided: &Decided,
+        pool_key: &[u8; 32],
+    ) -> Result<Arc<ScanPlan>, Stop> {
+        let id = plan_id(request, pool_key);
+        if let Some(plan) = access.view.plans.find(&id) {
+            return Ok(plan);
+        }
         let mut candidates: Vec<Arc<Snapshot>> =
-            prepared.used.iter().map(|used| Arc::clone(&used.snapshot)).collect();
+            decided.used.iter().map(|used| Arc::clone(&used.snapshot)).collect();
         candidates.extend(at_host.iter().map(|other| Arc::clone(&other.snapshot)));
         candidates.extend(self.companions(access, basis).await?);
         candidates.sort_by_key(|snapshot| snapshot.secret.id);
         candidates.dedup_by_key(|snapshot| snapshot.secret.id);
-        if candidates.len() > limits::SCANNED_SECRETS_MAX {
-            prepared.response = ResponseRule::StatusOnly;
-            return Ok(());
-        }
-        let is_used = |id: SecretId| prepared.used.iter().any(|used| used.snapshot.secret.id == id);
-        let mut scans = Vec::new();
-        for snapshot in &candidates {
-            let id = snapshot.secret.id;
-            // The name is for those who may use the secret; to others it is somebody's secret.
-            let marker = if basis.may_name(id) || is_used(id) {
-                format!("[sealed:{}]", snapshot.secret.name)
-            } else {
-                "[sealed]".to_owned()
-            };
-            let was_sent = at_host.iter().any(|other| other.was_sent && other.snapshot.secret.id == id)
-                && may_show_again(snapshot, request.target);
-            for value in &snapshot.values {
-                let proof = authorize::scan(snapshot, value.environment, access.view.revision);
-                let versions = self.sealed_versions(&access.view, id, value.environment).await?;
-                scans.push(Scanned {
-                    proof,
-                    snapshot: Arc::clone(snapshot),
-                    versions,
-                    marker: marker.clone(),
-                    was_sent,
-                });
+        let scans = if candidates.len() > limits::SCANNED_SECRETS_MAX {
+            candidates.clear();
+            None
+        } else {
+            let mut scans = Vec::new();
+            for snapshot in &candidates {
+                let id = snapshot.secret.id;
+                // The name is for those who may use the secret; to others it is somebody's secret.
+                let marker = if basis.may_name(id) || decided.has(id) {
+                    format!("[sealed:{}]", snapshot.secret.name)
+                } else {
+                    "[sealed]".to_owned()
+                };
+                let was_sent = at_host.iter().any(|other| other.was_sent && other.snapshot.secret.id == id)
+                    && may_show_again(snapshot, request.target);
+                for value in &snapshot.values {
+                    let versions = self.sealed_versions(&access.view, id, value.environment).await?;
+                    scans.push(Scanned {
+                        snapshot: Arc::clone(snapshot),
+                        environment: value.environment,
+                        versions,
+                        marker: marker.clone(),
+                        was_sent,
+                    });
+                }
+            }
+            Some(scans)
+        };
+        let secrets: Vec<SecretId> = candidates.iter().map(|snapshot| snapshot.secret.id).collect();
+        let plan = Arc::new(ScanPlan {
+            id,
+            workspace: access.view.workspace.name.clone(),
+            host: request.target.host().clone(),
+            revision: access.view.revision,
+            versions: versions(scans.as_deref().unwrap_or_default()),
+            scans,
+            others: secrets.iter().copied().filter(|id| !decided.has(*id)).collect(),
+            secrets,
+        });
+        access.view.plans.keep(id, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// The values that a plan names, for the scrubber alone.
+    ///
+    /// # Errors
+    /// A value cannot be opened.
+    pub async fn open_scans(&self, scans: &Scans) -> Result<Vec<ScannedValue>, Problem> {
+        let mut opened = Vec::new();
+        for scanned in scans.plan.scans.iter().flatten() {
+            let Scanned { snapshot, environment, versions, marker, was_sent } = scanned;
+            let proof = authorize::scan(snapshot, *environment, scans.plan.revision);
+            let proof = self.covered_by(&scans.act, proof);
+            for version in versions.iter() {
+                let fields = self.open_fields(scans.workspace, &proof, snapshot, version).await?;
+                let (marker, kind) = (marker.clone(), snapshot.secret.kind);
+                opened.push(ScannedValue { marker, kind, fields, was_sent: *was_sent });
             }
         }
-        let mut others: Vec<SecretId> = candidates.iter().map(|snapshot| snapshot.secret.id).collect();
-        others.retain(|id| !is_used(*id));
-        if let Some(intent) = prepared.intents.first_mut() {
-            intent.detail.secrets = others;
-        }
-        prepared.scans = scans;
-        let secrets = candidates.iter().map(|snapshot| snapshot.secret.id).collect();
-        prepared.coverage = Coverage::new(access, request.target.host(), secrets);
-        Ok(())
+        Ok(opened)
     }
 
     /// The secrets that may be used anywhere on this authority: what one service got, another one may send back.
@@ -165,4 +216,15 @@ fn may_show_again(snapshot: &Snapshot, target: &Target) -> bool {
 /// Whether services store what stands in this place, and not only authenticate by it.
 fn is_stored(place: &Place) -> bool {
     !matches!(place, Place::Auth | Place::Header(_) | Place::Signature)
+}
+
+/// Workspace, revision, principal, lease and secrets are in the key of the pool; the rest of what a plan depends on follows
+/// from them, or is added here.
+fn plan_id(request: &UseRequest<'_>, pool_key: &[u8; 32]) -> PlanId {
+    let mut bytes = Vec::with_capacity(160);
+    bytes.extend_from_slice(pool_key);
+    bytes.extend_from_slice(request.environment.as_str().as_bytes());
+    bytes.push(0);
+    bytes.extend_from_slice(request.target.to_string().as_bytes());
+    tacit_crypto::sha256(&bytes)
 }

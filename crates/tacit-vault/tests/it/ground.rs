@@ -120,8 +120,9 @@ impl Ground {
 
     pub(crate) async fn open(&self, recorded: RecordedUse) -> Result<Vec<String>, Problem> {
         let opened = self.vault.open_use(recorded).await.1?;
+        let scanned = self.vault.open_scans(&opened.scans).await?;
         let used = opened.values.iter().map(|value| &value.fields);
-        let all = used.chain(opened.scan.iter().map(|value| &value.fields));
+        let all = used.chain(scanned.iter().map(|value| &value.fields));
         Ok(all
             .flat_map(|fields| fields.iter().map(|(_, text)| text.to_owned()).collect::<Vec<_>>())
             .collect())

@@ -53,7 +53,11 @@ async fn of_token(
     now: Timestamp,
 ) -> Result<Arc<Lease>, Problem> {
     let hash = token::hash_of(given.token.dangerous_expose()).unwrap();
-    ground.vault.lease_of_token(hash, source, now).await
+    ground.vault.lease_of_token(hash, source, [7; 16], now).await
+}
+
+async fn is_live(ground: &Ground, lease: &Lease, now: Timestamp) -> bool {
+    ground.vault.current_lease(lease, now).await.unwrap().is_some()
 }
 
 async fn send(ground: &Ground, lease: &Arc<Lease>, now: Timestamp) -> Result<Vec<String>, Problem> {
@@ -86,7 +90,7 @@ async fn a_lease_is_used() {
     let other = take(&ground, &ground.owner, wanted(&["key"])).await;
     assert!(other.lease.find(&hash).is_none(), "a placeholder means nothing in another lease");
     let lease = of_token(&ground, &given, SOURCE, NOW).await.unwrap();
-    assert!(lease.find(&hash).is_some() && ground.vault.is_lease_live(&lease, NOW).await);
+    assert!(lease.find(&hash).is_some() && is_live(&ground, &lease, NOW).await);
     assert_eq!(send(&ground, &lease, NOW).await.unwrap()[0], VALUE);
     let found =
         ground.vault.list_events(&ground.owner, &EventFilter { limit: 1, ..EventFilter::default() }).await;
@@ -107,7 +111,8 @@ async fn a_lease_is_used() {
 #[tokio::test]
 async fn what_is_not_in_force_is_one_answer() {
     let (ground, machine, given) = ground().await;
-    let unknown = ground.vault.lease_of_token(token::generate(token::TokenKind::Lease).1, SOURCE, NOW).await;
+    let unknown =
+        ground.vault.lease_of_token(token::generate(token::TokenKind::Lease).1, SOURCE, [7; 16], NOW).await;
     let told = |problem: Problem| (problem.to_string(), problem.suggestion.clone());
     let unknown = told(unknown.unwrap_err());
     let ended = take(&ground, &machine, wanted(&["key"])).await;
@@ -141,13 +146,38 @@ async fn ranges() {
     }
 }
 
+/// H3: a good token that is used from elsewhere was stolen, or a range is missing. The record says so, once a minute.
+#[tokio::test]
+async fn a_stolen_token_is_on_the_record() {
+    let (ground, _, given) = ground().await;
+    let thief =
+        |secs: i64, octet: u8| of_token(&ground, &given, IpAddr::from([192, 0, 2, octet]), later(secs));
+    for (secs, octet, recorded) in [(0, 8, 1), (1, 8, 1), (59, 9, 1), (60, 8, 2)] {
+        assert_eq!(thief(secs, octet).await.unwrap_err().code, Code::Unauthenticated);
+        assert_eq!(ground.events("request.send", "denied").await, recorded, "after {secs} s");
+    }
+    let filter = EventFilter { outcome: Some("denied".to_owned()), limit: 1, ..EventFilter::default() };
+    let (found, _) = ground.vault.list_events(&ground.owner, &filter).await.unwrap();
+    let event = &found[0].event;
+    assert_eq!(event.outcome.code().map(|code| code.as_str()), Some("unauthenticated"));
+    assert_eq!(event.detail.lease, Some(given.lease.id));
+    assert_eq!(
+        (event.actor.to_string(), event.object.to_string()),
+        ("service-account:ci".to_owned(), format!("lease:{}", given.lease.id))
+    );
+    // Neither one who may, nor one whose lease is over, is one of these.
+    of_token(&ground, &given, SOURCE, later(200)).await.unwrap();
+    of_token(&ground, &given, "192.0.2.8".parse().unwrap(), later(900)).await.unwrap_err();
+    assert_eq!(ground.events("request.send", "denied").await, 2);
+}
+
 /// H2: ended between the decision and the record.
 #[tokio::test]
 async fn ended_midway() {
     let (ground, machine, given) = ground().await;
     let id = given.lease.id;
     assert_eq!(overtaken!(ground, given, ground.vault.end_lease(&machine, id)), Code::Unauthenticated);
-    assert!(!ground.vault.is_lease_live(&given.lease, NOW).await);
+    assert!(!is_live(&ground, &given.lease, NOW).await);
     assert_eq!(ground.events("lease.revoke", "succeeded").await, 1);
     assert_eq!(ground.events("request.send", "denied").await, 1, "the refusal is on the record");
     ground.vault.end_lease(&machine, id).await.unwrap();
@@ -165,7 +195,7 @@ async fn a_revoked_token_takes_its_leases_along() {
     let id = tokens.iter().find(|token| token.hash == *machine.token.as_bytes()).unwrap().id;
     let revoke = ground.vault.revoke_token(&ground.owner, &name, id);
     assert_eq!(overtaken!(ground, given, revoke), Code::Unauthenticated);
-    assert!(!ground.vault.is_lease_live(&given.lease, NOW).await);
+    assert!(!is_live(&ground, &given.lease, NOW).await);
     assert!(of_token(&ground, &given, SOURCE, NOW).await.is_err());
 }
 
@@ -186,7 +216,7 @@ async fn a_secret_created_again() {
     let lease = of_token(&ground, &given, SOURCE, NOW).await.unwrap();
     assert!(lease.secrets.is_empty() && lease.destinations().is_empty(), "the old secret is gone for good");
     assert_eq!(given.lease.destinations(), destinations(&["api.example.com"]).0);
-    assert!(ground.vault.is_lease_live(&lease, NOW).await);
+    assert!(is_live(&ground, &lease, NOW).await);
 }
 
 /// A secret that is switched off, deleted, or aimed elsewhere.
@@ -252,8 +282,8 @@ async fn renewing() {
     assert_eq!(renewed.expires_at, later(1500));
     // The lease as it was before knows nothing of it, and neither does the view that was made before.
     assert!(send(&ground, &given.lease, later(1499)).await.is_ok());
-    assert!(ground.vault.is_lease_live(&given.lease, later(1499)).await);
-    assert!(!ground.vault.is_lease_live(&given.lease, later(1500)).await);
+    assert!(is_live(&ground, &given.lease, later(1499)).await);
+    assert!(!is_live(&ground, &given.lease, later(1500)).await);
     let stranger = ground.account("stranger", Role::Editor).await;
     for caller in [&stranger, &ground.owner] {
         assert_eq!(ground.vault.renew_lease(caller, id).await.unwrap_err().code, Code::NotFound);
@@ -336,7 +366,7 @@ async fn of_an_agent() {
     let again = ground.vault.create_agent_session(&agent, &new).await;
     assert_eq!(again.map(drop).unwrap_err().code, Code::Forbidden);
     ground.vault.end_agent_session(&ground.owner, session.info.id).await.unwrap();
-    assert!(!ground.vault.is_lease_live(&given.lease, NOW).await);
+    assert!(!is_live(&ground, &given.lease, NOW).await);
     assert_eq!(ground.vault.check_member(&agent).await.unwrap_err().code, Code::Unauthenticated);
     assert_eq!(ground.events("lease.revoke", "succeeded").await, 1, "its lease is ended with it");
 }

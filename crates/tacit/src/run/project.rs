@@ -1,7 +1,12 @@
 //! `tacit.toml`: which secrets the commands of a project need, by name. It belongs into version control, so it never
 //! holds a value, and one that looks as if it did is refused.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use toml::{
     Spanned,
@@ -21,7 +26,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 pub(super) struct Project {
     /// The workspace.
     pub(super) workspace: Option<String>,
-    /// The environment. Named in here it counts as explicit, as a protected one has to be.
+    /// The environment. A protected one has to be named on the command line all the same.
     pub(super) environment: Option<String>,
     /// Whether hosts without a secret can be reached.
     pub(super) block_other_hosts: Option<bool>,
@@ -86,7 +91,7 @@ impl Project {
         for directory in directory.ancestors() {
             let path = directory.join(NAME);
             if path.is_file() {
-                return Self::load(&path);
+                return Self::load(&path, rustix::process::getuid().as_raw());
             }
             if Some(directory) == home {
                 break;
@@ -95,14 +100,25 @@ impl Project {
         Ok(Self::default())
     }
 
-    fn load(path: &Path) -> Outcome<Self> {
-        let read = std::fs::metadata(path).and_then(|metadata| {
-            if metadata.len() > FILE_BYTES_MAX {
-                return Err(std::io::Error::other("it is too large"));
-            }
-            std::fs::read_to_string(path)
-        });
-        let text = read.map_err(|error| Failure::file("read", path, &error))?;
+    /// Reads a file that is the user's own or root's. Somebody else's may lie in a directory that everybody writes to, and
+    /// would say which workspace, environment and secrets a command gets.
+    fn load(path: &Path, user: u32) -> Outcome<Self> {
+        let failed = |error: io::Error| Failure::file("read", path, &error);
+        let mut file = File::open(path).map_err(failed)?;
+        // What was opened, and the link that led there, if it is one.
+        let (opened, named) =
+            (file.metadata().map_err(failed)?, std::fs::symlink_metadata(path).map_err(failed)?);
+        if [opened.uid(), named.uid()].iter().any(|owner| ![user, 0].contains(owner)) {
+            return Err(Failure::usage(
+                format!("{} belongs to somebody else", path.display()),
+                "look at what it says, and make it your own (`sudo chown`), or put a tacit.toml of your own nearer",
+            ));
+        }
+        if opened.len() > FILE_BYTES_MAX {
+            return Err(failed(io::Error::other("it is too large")));
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
         Reader { path, text: &text }.project()
     }
 }
@@ -333,6 +349,33 @@ mod tests {
         std::fs::write(home.join("project").join(NAME), "nonsense").unwrap();
         let refused = Project::find(&deep, Some(&home)).unwrap_err();
         assert!(refused.what.contains("project/tacit.toml line 1"), "{refused}");
+    }
+
+    /// A file of somebody else's, or a link of theirs to one of ours, decides nothing; root's does.
+    #[test]
+    fn whose_file_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, link) = (root.path().join(NAME), root.path().join("link.toml"));
+        std::fs::write(&path, "workspace = \"mine\"").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let me = std::fs::metadata(&path).unwrap().uid();
+        for path in [&path, &link] {
+            assert_eq!(Project::load(path, me).unwrap().workspace.as_deref(), Some("mine"));
+            // To another user this is somebody else's, unless it is root's.
+            assert_eq!(Project::load(path, me + 1).is_ok(), me == 0);
+        }
+        // Only root can give files away.
+        if std::os::unix::fs::chown(&path, Some(me + 1), None).is_ok() {
+            for path in [&path, &link] {
+                let refused = Project::load(path, me).unwrap_err();
+                assert!(
+                    refused.exit as u8 == 2 && refused.what.ends_with("belongs to somebody else"),
+                    "{refused}"
+                );
+            }
+            std::os::unix::fs::lchown(&link, Some(me + 2), None).unwrap();
+            assert!(Project::load(&path, me + 1).is_ok() && Project::load(&link, me + 1).is_err());
+        }
     }
 
     /// `NAME`, `NAME=ALIAS`, and nothing half.

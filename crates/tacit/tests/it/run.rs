@@ -412,7 +412,12 @@ async fn projects() {
     assert_eq!(environment().await, "live");
 
     write("environment = \"live\"\n[run]\nother_hosts = \"block\"\n[secrets]\nA = \"API_KEY\"\n");
-    let ended = run(&["sh", "-c", "echo $A; curl -sS http://127.0.0.1:9/"], &[]);
+    let ended = run(&["true"], &[]);
+    assert!(
+        ended.status == 2 && ended.err.contains("`live` is protected"),
+        "a file names nothing: {ended:?}"
+    );
+    let ended = run(&["--env", "live", "sh", "-c", "echo $A; curl -sS http://127.0.0.1:9/"], &[]);
     assert!(ended.out.starts_with("tct_ph_") && ended.out.contains("destination_not_allowed"), "{ended:?}");
     assert_eq!(environment().await, "live");
     let ended = run(&["--secret", "API_KEY=B", "--env", "test", "sh", "-c", "echo $A/$B"], &[]);

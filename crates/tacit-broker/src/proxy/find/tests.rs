@@ -158,19 +158,25 @@ fn b6_basic_pairs() {
     let scene = Scene::new(&[]);
     let header = |value: String| scene.head("/", &[("authorization", &value)]);
     let placeholder = scene.text[0].clone();
-    for (pair, user) in [
-        (format!("ada:{placeholder}"), Some("ada")),
-        (format!(":{placeholder}"), Some("")),
-        (format!("{placeholder}:"), None),
+    let user = |name: &str| Beside::User(name.to_owned());
+    for (pair, beside) in [
+        (format!("ada:{placeholder}"), user("ada")),
+        (format!("x-access-token:{placeholder}"), user("x-access-token")),
+        (format!(":{placeholder}"), user("")),
+        (format!("{placeholder}:"), Beside::Word("")),
+        (format!("{placeholder}:x-oauth-basic"), Beside::Word("x-oauth-basic")),
+        (format!("{placeholder}:X"), Beside::Word("X")),
     ] {
         let found = header(basic(&pair)).unwrap();
-        assert_eq!(found.draft.basic, Some(BasicPair { slot: 0, user: user.map(str::to_owned) }));
+        assert_eq!(found.draft.basic, Some(BasicPair { slot: 0, beside }));
         assert!(found.draft.plain_headers.is_empty());
     }
     for pair in [
         format!("ada:x{placeholder}"),
         format!("ada:{placeholder}x"),
-        format!("{placeholder}:x"),
+        format!("{placeholder}:lovelace"),
+        format!("{placeholder}:X-OAuth-Basic"),
+        format!("{placeholder}:x-oauth-basic:x"),
         placeholder.clone(),
         format!("a:b:{placeholder}"),
         format!("{placeholder}:{placeholder}"),

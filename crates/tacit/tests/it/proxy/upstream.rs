@@ -253,6 +253,20 @@ async fn answer(
             response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
             response
         }
+        // What was posted meanwhile, in a header and in the body.
+        "posted" => {
+            let is_post = |got: &&Got| got.line.starts_with("POST ");
+            let posted = loop {
+                let posted = got.lock().unwrap().iter().find(is_post).map(|got| got.body.clone());
+                match posted {
+                    Some(posted) => break posted,
+                    None => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            };
+            let mut response = Response::new(whole(posted.clone()));
+            response.headers_mut().insert("x-posted", posted.try_into().unwrap());
+            response
+        }
         "slow" => {
             tokio::time::sleep(Duration::from_secs(30)).await;
             Response::new(whole("at last"))
