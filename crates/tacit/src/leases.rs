@@ -1,10 +1,14 @@
-//! `leases`, `agents`: who holds placeholders and sessions now, and ending them.
+//! `leases`, `agents`: who holds placeholders and sessions now, ending them, and making a session for an agent.
 
 use clap::Subcommand;
 use serde_json::json;
-use tacit_api::SessionQuery;
+use tacit_api::{CreateAgentSession, SessionQuery};
 
-use crate::{error::Outcome, session::Session};
+use crate::{
+    error::Outcome,
+    output::{Output, data, talk},
+    session::Session,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum LeasesCommand {
@@ -31,6 +35,23 @@ pub(crate) enum AgentsCommand {
         /// List those too that are over.
         #[arg(long)]
         all: bool,
+    },
+    /// Make a session for an agent that acts for you, and print its token, this once.
+    ///
+    /// It has a part of your rights: it finds and uses secrets and writes automations, and never reads a value. `tacit mcp`
+    /// makes a session by itself; this is for clients that come in over HTTP, or that are given a token of their own.
+    #[command(
+        after_help = "Example:\n  tacit agents create triage\n  tacit agents create triage --ttl 3600 --requests-max 100\n  TACIT_TOKEN=$(tacit agents create triage) tacit mcp"
+    )]
+    Create {
+        /// What the agent is called on the record.
+        name: String,
+        /// Seconds until its session ends, 60 to 86400 [default: 28800].
+        #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(60..=86400))]
+        ttl: Option<u64>,
+        /// How many requests it may send [default: 500].
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+        requests_max: Option<u64>,
     },
     /// End an agent's session, and the leases that it took, at once.
     #[command(after_help = "Example:\n  tacit agents end ags_0193b5a8")]
@@ -88,6 +109,18 @@ impl AgentsCommand {
                         agent.ended_at.clone().unwrap_or_else(|| agent.expires_at.clone()),
                     ]
                 })
+            }
+            Self::Create { name, ttl, requests_max } => {
+                let new = CreateAgentSession { name, ttl_secs: ttl, requests_max };
+                let given = workspace.create_agent_session(&new).await?;
+                if session.out == Output::Json {
+                    return session.out.json(&given);
+                }
+                talk(&format!(
+                    "{} for {}, until {} and for {} requests; its token is shown this once:",
+                    given.id, given.name, given.expires_at, given.requests_max
+                ));
+                data(&given.token)
             }
             Self::End { id } => {
                 workspace.end_agent_session(&id).await?;

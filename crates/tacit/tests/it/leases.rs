@@ -271,19 +271,33 @@ async fn at_the_terminal() {
     let server = Server::start().await;
     bound(&server, "KEY").await;
     let lease = server.owner.post("/leases", wanted(&["KEY"])).await.expect(201);
-    let agent = server.owner.post("/agent-sessions", json!({"name": "triage"})).await.expect(201);
-    let tacit = |arguments: &[&str]| {
+    let run = |arguments: &[&str]| {
         let directory = tempfile::tempdir().unwrap();
-        let output = assert_cmd::Command::new(TACIT)
+        assert_cmd::Command::new(TACIT)
             .args(arguments)
             .env_clear()
             .env("TACIT_CONFIG_DIR", directory.path())
             .env("TACIT_ADDR", &server.url)
             .env("TACIT_TOKEN", &server.owner.token)
             .output()
-            .unwrap();
+            .unwrap()
+    };
+    let tacit = |arguments: &[&str]| {
+        let output = run(arguments);
         (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
+    // The token alone is what is printed, so that it can be given on.
+    let output = run(&["agents", "create", "triage", "--ttl", "600", "--requests-max", "7"]);
+    let token = String::from_utf8(output.stdout).unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("for triage") && told.contains("7 requests") && !told.contains("tct_"), "{told}");
+    let agent = Client::new(&server.url, token.trim_end());
+    assert_eq!(agent.get("/v1/whoami").await.expect(200)["name"], "triage");
+    let (status, given) = tacit(&["agents", "create", "reader", "--output", "json"]);
+    let agent: Value = serde_json::from_str(&given).unwrap();
+    assert!(status == 0 && text(&agent["token"]).starts_with("tct_ag_"), "{agent}");
+    assert_eq!((&agent["name"], &agent["requests_max"]), (&json!("reader"), &json!(500)));
+    assert_eq!(tacit(&["agents", "create", "x", "--ttl", "59"]).0, 2);
     for (noun, given) in [("leases", &lease), ("agents", &agent)] {
         let id = text(&given["id"]);
         let (status, shown) = tacit(&[noun, "list"]);
@@ -294,7 +308,8 @@ async fn at_the_terminal() {
         assert!(!tacit(&[noun, "list"]).1.contains(id));
         let (status, all) = tacit(&[noun, "list", "--all", "--output", "json"]);
         let all: Value = serde_json::from_str(&all).unwrap();
-        assert_eq!((status, &all["items"][0]["state"]), (0, &json!("ended")));
+        let ended = all["items"].as_array().unwrap().iter().find(|item| item["id"] == id).unwrap();
+        assert_eq!((status, &ended["state"]), (0, &json!("ended")));
         assert_eq!(tacit(&[noun, "end", "nothing"]).0, 4);
     }
 }
