@@ -1,5 +1,5 @@
 //! B14: JSON that two parsers read in two ways: members that stand twice, other spellings of a pointer, a
-//! byte-order mark, comments. It is parsed strictly, and what is sent is written anew.
+//! byte-order mark, comments. It is parsed strictly, and what is sent is that text, with the value in it.
 
 use serde_json::json;
 
