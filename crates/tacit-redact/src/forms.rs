@@ -1,5 +1,7 @@
 //! The shapes in which a value may come back, and how much of the value a piece of such a shape proves.
 
+use crate::units;
+
 /// How a form is written. Case and the two base64 alphabets are not told apart (see `index::CANON`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Writing {
@@ -129,6 +131,28 @@ pub(crate) fn squeezed(value: &[u8], evidence: &[bool]) -> Option<(Vec<u8>, Vec<
     let mut bytes = Vec::with_capacity(value.len());
     bytes.extend(kept().map(|(b, _)| *b));
     Some((bytes, kept().map(|(_, e)| *e).collect()))
+}
+
+/// The value with what looks like escapes in it read, if there are any: so a text is read that has escapes of its own.
+pub(crate) fn decoded(value: &[u8], evidence: &[bool]) -> Option<(Vec<u8>, Vec<bool>)> {
+    units::find_lead(value)?;
+    let (mut bytes, mut kept) = (Vec::with_capacity(value.len()), Vec::with_capacity(value.len()));
+    let mut at = 0;
+    while at < value.len() {
+        match units::parse(&value[at..value.len().min(at + units::UNIT_MAX)]) {
+            Some(unit) => {
+                bytes.extend_from_slice(unit.text());
+                kept.resize(bytes.len(), evidence[at]);
+                at += unit.len();
+            }
+            None => {
+                bytes.push(value[at]);
+                kept.push(evidence[at]);
+                at += 1;
+            }
+        }
+    }
+    (bytes != value).then_some((bytes, kept))
 }
 
 /// The value as a form field, where a blank is written as `+`.

@@ -124,8 +124,8 @@ impl Index {
 
     #[inline]
     fn passes(&self, hash: u64) -> bool {
-        let mask = gate_mask(hash);
-        self.gate.get(scale(hash >> 32, self.gate.len())).is_some_and(|word| word & mask == mask)
+        let word = self.gate.get((hash >> 32) as usize & self.gate.len().wrapping_sub(1));
+        word.is_some_and(|word| word >> (hash & 63) & word >> (hash >> 6 & 63) & 1 != 0)
     }
 
     /// Arena positions of the gram that stands at `at`, some others among them.
@@ -316,12 +316,16 @@ impl IndexBuilder {
         profile.strength()
     }
 
-    /// The value and the texts it turns into when its blanks and line breaks are treated as such.
+    /// The value and the texts it turns into when its blanks, line breaks and escapes are treated as such.
     fn add_with_siblings(&mut self, marker: u32, value: &[u8], profile: &Profile) {
         self.add_value(marker, value, &profile.evidence, profile.prefix, false);
         if let Some((squeezed, evidence)) = forms::squeezed(value, &profile.evidence) {
             let squeezed = Zeroizing::new(squeezed);
             self.add_value(marker, &squeezed, &evidence, 0, false);
+        }
+        if let Some((decoded, evidence)) = forms::decoded(value, &profile.evidence) {
+            let decoded = Zeroizing::new(decoded);
+            self.add_value(marker, &decoded, &evidence, 0, false);
         }
         if let Some(plus) = forms::plus_for_blank(value) {
             let plus = Zeroizing::new(plus);
@@ -398,9 +402,9 @@ impl IndexBuilder {
             layout(&mut index, &self.grams);
         }
         // The gate comes last, when the grams are counted: twelve to sixteen bits each.
-        index.gate = vec![0; (self.grams.len() / 4).max(4)];
+        index.gate = vec![0; (self.grams.len() / 4).next_power_of_two()];
         for (hash, _) in &self.grams {
-            let word = scale(hash >> 32, index.gate.len());
+            let word = (hash >> 32) as usize & (index.gate.len() - 1);
             index.gate[word] |= gate_mask(*hash);
         }
         index.forms.shrink_to_fit();

@@ -198,7 +198,37 @@ struct Note {
 }
 
 /// Bytes between two notes.
-const NOTE_EVERY: usize = 32;
+const NOTE_EVERY: usize = 128;
+
+/// Room that one part needs: a pair is written whole, whatever is kept of it.
+const ROOM: usize = NOTE_EVERY + 2;
+
+/// A separator, to make a pair of what has no second byte.
+const SEPARATOR: u8 = b' ';
+
+/// What is left of two bytes without separators.
+#[derive(Clone, Copy)]
+struct Kept {
+    bytes: [u8; 2],
+    count: u16,
+}
+
+/// By both bytes. Text uses little of it, so that it stays in the nearest cache.
+static PAIRS: [Kept; 1 << 16] = {
+    let mut pairs = [Kept { bytes: [0; 2], count: 0 }; 1 << 16];
+    let mut pair = 0;
+    while pair < pairs.len() {
+        let [first, second] = (pair as u16).to_le_bytes();
+        pairs[pair] = match (IS_SEPARATOR[first as usize], IS_SEPARATOR[second as usize]) {
+            (false, false) => Kept { bytes: [first, second], count: 2 },
+            (false, true) => Kept { bytes: [first, 0], count: 1 },
+            (true, false) => Kept { bytes: [second, 0], count: 1 },
+            (true, true) => Kept { bytes: [0; 2], count: 0 },
+        };
+        pair += 1;
+    }
+    pairs
+};
 
 struct Noted<'a, O> {
     notes: &'a [Note],
@@ -280,7 +310,12 @@ impl SqueezeLane {
             self.squeeze(part);
             self.cursor += part.len() as u64;
         }
-        let origins = Noted { notes: &self.notes, last: Cell::new(0), gone: self.gone, source };
+        let origins = Noted {
+            notes: &self.notes,
+            last: Cell::new(self.notes.len().saturating_sub(1)),
+            gone: self.gone,
+            source,
+        };
         let text = &self.bytes[..self.length];
         let view = View { index, text, origins: &origins, end, lane: Some(self.lane) };
         self.scan.run(&view, found);
@@ -298,18 +333,23 @@ impl SqueezeLane {
     }
 
     fn squeeze(&mut self, part: &[u8]) {
-        let room = self.length + NOTE_EVERY;
+        let room = self.length + ROOM;
         if self.bytes.len() < room {
             reserve_wiping(&mut self.bytes, room);
             self.bytes.resize(self.bytes.capacity(), 0);
         }
-        let Some(to) = self.bytes[self.length..].first_chunk_mut::<NOTE_EVERY>() else { return };
+        let Some(to) = self.bytes[self.length..].first_chunk_mut::<ROOM>() else { return };
+        let (pairs, last) = part.as_chunks::<2>();
         let mut length = 0;
-        for byte in part {
+        let mut write = |pair: [u8; 2]| {
             // Written always and kept by the count: ordinary text would defeat any branch here.
-            to[length & (NOTE_EVERY - 1)] = *byte;
-            length += usize::from(!IS_SEPARATOR[usize::from(*byte)]);
-        }
+            let kept = PAIRS[usize::from(u16::from_le_bytes(pair))];
+            let at = length & (NOTE_EVERY - 1);
+            to[at..at + 2].copy_from_slice(&kept.bytes);
+            length += usize::from(kept.count);
+        };
+        pairs.iter().for_each(|pair| write(*pair));
+        last.iter().for_each(|byte| write([*byte, SEPARATOR]));
         self.length += length;
     }
 

@@ -109,6 +109,17 @@ fn d4_json_with_escaped_slashes_and_quotes() {
     }
 }
 
+/// What looks like an escape in a value is read where its slashes are escaped.
+#[test]
+fn d4_a_value_with_escapes_of_its_own() {
+    let value = b"Zq8/W%2Fn5/Xv%3D2/T7b%2BLk/4Rm%25P9/sDq";
+    let set = set_of(&[("[sealed:A]", value)]);
+    let escaped = String::from_utf8_lossy(value).replace('/', "\\/");
+    let scrubbed = scrub(&set, format!("{{\"token\":\"{escaped}\"}}").as_bytes());
+    assert_eq!(String::from_utf8_lossy(&scrubbed), "{\"token\":\"[sealed:A]\"}");
+    assert_eq!(scrub(&set, value), b"[sealed:A]");
+}
+
 #[test]
 fn d7_utf16_with_a_byte_order_mark() {
     let text: Vec<u8> = format!("\u{feff}key={S};").encode_utf16().flat_map(u16::to_le_bytes).collect();
