@@ -274,7 +274,7 @@ mod tests {
     /// Whatever a client calls itself, the record gets a name.
     #[test]
     fn names_of_agents() {
-        assert_eq!(agent_name("claude-code"), "claude-code");
+        assert_eq!(agent_name("some-client"), "some-client");
         assert_eq!(agent_name(" My \"IDE\"/{1}\n"), "My -IDE---1--");
         assert_eq!(agent_name(""), NAMELESS);
         assert_eq!(agent_name(".."), NAMELESS);

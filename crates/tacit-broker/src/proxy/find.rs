@@ -27,6 +27,8 @@ pub(super) struct Meant<'a> {
     pub(super) name: &'a SecretName,
     /// The header that an API key's type puts it into, in lower case.
     pub(super) own_header: Option<&'a str>,
+    /// Whether it has a user name of its own.
+    pub(super) is_pair: bool,
 }
 
 /// What is known about the lease and the target while a request is looked through.
@@ -179,6 +181,9 @@ impl Found {
                         return Err(misplaced(meant, Place::Auth, "stands in a header that is there twice"));
                     }
                     let slot = self.add(meant, Place::Auth)?;
+                    // A pair's own name is compared when the pair is made anew.
+                    self.foreign_credential |=
+                        !meant.is_pair && matches!(&beside, Beside::User(user) if may_be_a_token(user));
                     self.draft.basic = Some(BasicPair { slot, beside });
                     return Ok(true);
                 }
@@ -360,6 +365,16 @@ enum Basic<'a> {
 /// Toggl's, and the letter of Freshdesk and BambooHR. No other: a service that looks at the password first would take one
 /// for somebody's own credential (attack B4).
 const WORDS_BESIDE: &[&str] = &["", "x-oauth-basic", "api_token", "X", "x"];
+
+/// Bytes of a user name from which it may be a token: no service hands out shorter ones, and few people have longer names
+/// that are no addresses.
+const TOKEN_BYTES_MIN: usize = 20;
+
+/// Whether a user name beside a value may be a credential by itself: services that take a token for a user name do not
+/// look at the password then (attack B4).
+fn may_be_a_token(user: &str) -> bool {
+    user.len() >= TOKEN_BYTES_MIN && !user.contains('@')
+}
 
 /// Reads what a lenient service would read too, to notice what is refused.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

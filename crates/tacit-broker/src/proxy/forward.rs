@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use tacit_model::{
-    Code, Problem, Target,
+    Code, Problem, SecretType, Target,
     target::{RequestPath, is_sendable_method},
 };
 use tacit_vault::{Caller, Lease, SecretSlot, TokenHash, UseRequest, Using, is_credential_name};
@@ -209,6 +209,7 @@ async fn find<B: ClientBody>(asked: &Asked, parts: Parts, body: B) -> Result<(Fo
             secret: leased.secret,
             name: &leased.name,
             own_header: leased.own_header.as_deref(),
+            is_pair: leased.kind == SecretType::BasicAuth,
         })
     };
     let own_headers: Vec<&str> = lease.secrets.iter().filter_map(|s| s.own_header.as_deref()).collect();

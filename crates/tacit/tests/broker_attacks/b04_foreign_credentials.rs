@@ -1,6 +1,7 @@
 //! B4: the attacker's own credential on the allowed host, under which everything that is sent there belongs to the
 //! attacker. On a bound host only stored secrets may be credentials.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
@@ -39,6 +40,13 @@ pub(crate) async fn case(world: &'static World) -> Verdict {
         }
         let step = json!({"url": scene.url("/"), "headers": {name: value}});
         scene.deny_reply(&scene.sealed(&step).await, 403, "foreign_credential").await?;
+    }
+    // A token for a user name, before which a service does not look at the password.
+    let beside = STANDARD.encode(format!("ghp_0123456789abcdefghijABCDEFGHIJ012345:{}", lease.ph("KEY")));
+    for way in Way::ALL {
+        let answer =
+            scene.via(way, &lease, "GET", "/", &[("Authorization", &format!("Basic {beside}"))], b"").await;
+        scene.deny(&answer, 403, "foreign_credential").await?;
     }
     for path in
         ["/?access_token=mine", "/?api_key=mine", "/?key=mine", "/?a=b&X-Amz-Signature=mine", "/?%61pi_key=x"]

@@ -30,7 +30,7 @@ impl Scene {
         let meant =
             |hash: &TokenHash| {
                 self.known.iter().find(|(known, ..)| known == hash).map(|(_, secret, name, own_header)| {
-                    Meant { secret: *secret, name, own_header: *own_header }
+                    Meant { secret: *secret, name, own_header: *own_header, is_pair: false }
                 })
             };
         let places: Vec<_> = self.places.iter().map(|(secret, place)| (*secret, place)).collect();
@@ -195,6 +195,16 @@ fn b6_basic_pairs() {
     let unknown = header(basic(&format!("ada:{}", scene.foreign))).unwrap_err();
     assert_eq!(unknown.problem.code, Code::UnknownReference);
     assert!(header(basic("ada:lovelace")).unwrap().foreign_credential);
+    // A token for a user name is a credential beside the password; a name is none.
+    for (user, is_foreign) in [
+        ("ghp_0123456789abcdefghijABCDEFGHIJ012345", true),
+        ("AC0123456789abcdef0123456789abcdef", true),
+        ("ada.lovelace@example.test/token", false),
+        ("oauth2accesstoken", false),
+    ] {
+        let found = header(basic(&format!("{user}:{placeholder}"))).unwrap();
+        assert_eq!(found.foreign_credential, is_foreign, "{user}");
+    }
 }
 
 /// B4: what is named like a credential and holds none of the lease's placeholders is somebody else's.
