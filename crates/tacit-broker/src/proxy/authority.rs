@@ -94,7 +94,7 @@ impl<'a> RequestTarget<'a> {
 
 /// What may stand in a target: visible, and none of what other parsers cut at, rewrite or refuse.
 pub(super) fn is_target_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"#<>\\`".contains(&byte)
+    byte.is_ascii_graphic() && !b"#<>\"\\`".contains(&byte)
 }
 
 fn split_authority(text: &str) -> (&str, &str) {
