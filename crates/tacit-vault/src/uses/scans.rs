@@ -7,7 +7,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use tacit_model::{
-    EnvironmentId, Host, Place, Problem, SecretId, Target, WorkspaceName, destination::ResponseRule, limits,
+    Destination, EnvironmentId, Host, Place, Problem, SecretId, Target, WorkspaceName,
+    destination::ResponseRule, limits,
 };
 use tacit_store::secrets::Version;
 
@@ -205,10 +206,12 @@ impl Vault {
     }
 }
 
-/// Whether the target may show again what it was sent: nobody gave their word that it does not, and the value may stand
-/// where services store things (a body, a query, a path) and not only where they authenticate.
+/// Whether the target may show again what its host was sent: nobody gave their word that it does not, and the value may
+/// stand where services store things (a body, a query, a path) and not only where they authenticate. What was sent is known
+/// by host, so every destination there counts, whatever its port.
 fn may_show_again(snapshot: &Snapshot, target: &Target) -> bool {
-    let mut there = snapshot.secret.destinations.0.iter().filter(|d| d.matches_origin(target)).peekable();
+    let at_host = |destination: &&Destination| destination.host.matches(target.host());
+    let mut there = snapshot.secret.destinations.0.iter().filter(at_host).peekable();
     there.peek().is_none()
         || there.any(|destination| destination.echoes && destination.places.iter().any(is_stored))
 }

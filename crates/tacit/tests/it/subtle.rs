@@ -165,6 +165,28 @@ async fn short_values_read_later() {
     assert!(!later.text.contains("471100"), "{}", later.text);
 }
 
+/// What only authenticates at one port is no reason to keep back what another port of that host answers; what is stored at
+/// one port is.
+#[tokio::test]
+async fn short_values_at_another_port() {
+    let (server, hostile, other) = (Server::start().await, Hostile::start().await, Hostile::start().await);
+    secret(&server.owner, "OTHER", "Zq8WnX2vT7bLk4RmP9sD", other.destination(json!({}))).await;
+    for (name, places, is_shown) in [("AUTH_PIN", "auth", true), ("BODY_PIN", "json:/pin", false)] {
+        secret(&server.owner, name, "471100", hostile.destination(json!({"places": [places]}))).await;
+        let editor = server.client("editor").await;
+        let first = if is_shown {
+            json!({"url": hostile.url("/raw"), "environment": "test", "auth": {"secret": name}})
+        } else {
+            let body = json!({"json": {"pin": format!("{{{{secrets.{name}}}}}")}});
+            json!({"url": hostile.url("/raw"), "environment": "test", "method": "POST", "body": body})
+        };
+        editor.post("/requests", first).await.expect(200);
+        other.tell(&["an answer for everybody"]);
+        let later = editor.post("/requests", json!({"environment": "test", "url": other.url("/raw")})).await;
+        assert_eq!(later.text.contains("an answer for everybody"), is_shown, "{name}: {}", later.text);
+    }
+}
+
 /// D11, C17: an archive without a content coding cannot be looked into; the answer or the record says so.
 #[tokio::test]
 async fn opaque_answers_are_marked() {
