@@ -108,6 +108,10 @@ pub struct SentResponse {
     /// Whether the body is a container (an archive, an image) that was scanned as it is but cannot be looked into.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opaque: bool,
+    /// Why only the status is shown: `status_only`, because a destination says so or because a value that may be in the answer
+    /// is too short to be recognised; `block`, because the answer held a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
 }
 
 fn get() -> String {

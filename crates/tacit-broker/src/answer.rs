@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use crate::wire::Scrubbed;
+use crate::wire::{ResponseRule, Scrubbed};
 
 /// The answer to a sealed request, or the result of an HTTP step.
 #[derive(Clone, Debug)]
@@ -20,10 +20,18 @@ pub struct Answer {
     pub redactions: u64,
     /// Whether the body is a container (an archive, an image) that the scrubber cannot look into.
     pub opaque: bool,
+    /// Why only the status is shown: `status_only` (a destination's rule, or a value too short to be recognised) or `block`
+    /// (the answer held a value).
+    pub withheld: Option<&'static str>,
 }
 
 impl Answer {
-    pub(crate) fn new(scrubbed: Scrubbed, fields: Option<&[String]>) -> Self {
+    pub(crate) fn new(scrubbed: Scrubbed, rule: ResponseRule, fields: Option<&[String]>) -> Self {
+        let withheld = match rule {
+            ResponseRule::StatusOnly => Some("status_only"),
+            ResponseRule::Block if scrubbed.withheld => Some("block"),
+            ResponseRule::Block | ResponseRule::Scrub => None,
+        };
         let (redactions, opaque) = (scrubbed.findings.total(), scrubbed.is_opaque);
         let is_json =
             scrubbed.headers.iter().any(|(name, value)| name == "content-type" && is_json_type(value));
@@ -44,7 +52,7 @@ impl Answer {
             Some(pointers) => keep(&body, pointers),
             None => body,
         };
-        Self { status: scrubbed.status, headers, body, body_encoding, redactions, opaque }
+        Self { status: scrubbed.status, headers, body, body_encoding, redactions, opaque, withheld }
     }
 
     /// The step's result: `{status, headers, body, body_encoding?}`.
@@ -58,6 +66,9 @@ impl Answer {
         }
         if self.opaque {
             result.insert("opaque".to_owned(), true.into());
+        }
+        if let Some(withheld) = self.withheld {
+            result.insert("withheld".to_owned(), withheld.into());
         }
         Value::Object(result)
     }

@@ -42,7 +42,7 @@ pub struct SendRequest<'a> {
 
 /// What came of one hop.
 enum Hop {
-    Answered(Scrubbed),
+    Answered(Scrubbed, ResponseRule),
     Redirected { status: u16, location: String },
 }
 
@@ -79,7 +79,9 @@ impl Broker {
             let hop = self.hop(&use_request, &template.slots, &draft, deadline, hops_left > 0).await;
             let hop = if is_first { hop } else { hop.map_err(|problem| refused_hop(problem, &target)) };
             match hop? {
-                Hop::Answered(scrubbed) => return Ok(Answer::new(scrubbed, request.step.fields.as_deref())),
+                Hop::Answered(scrubbed, rule) => {
+                    return Ok(Answer::new(scrubbed, rule, request.step.fields.as_deref()));
+                }
                 Hop::Redirected { status, location } => {
                     if let Err(problem) = follow(&mut template, &mut draft, status, &location) {
                         return Err(self.vault.refuse_use(&use_request, problem).await);
@@ -160,7 +162,7 @@ impl Broker {
         outcome.body_bytes = Some(scrubbed.body.len() as u64);
         outcome.findings = Some(scrubbed.findings.total());
         metrics::counter!("tacit_broker_findings_total").increment(scrubbed.findings.total());
-        Ok(Hop::Answered(scrubbed))
+        Ok(Hop::Answered(scrubbed, rule))
     }
 }
 

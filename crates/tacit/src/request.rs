@@ -77,6 +77,15 @@ impl Request {
             return session.out.json(&answer);
         }
         talk(&format!("HTTP {}, {}", answer.status, redactions(answer.redactions)));
+        match answer.withheld.as_deref() {
+            Some("block") => {
+                talk("the rest is withheld: it held a secret, and a destination there says `response: block`")
+            }
+            Some(_) => talk(
+                "the rest is withheld: a destination there says `response: status_only`, or a secret that may be in it is too short to be recognised",
+            ),
+            None => {}
+        }
         print_body(&answer)
     }
 }

@@ -46,6 +46,8 @@ const BODY_MAX: Duration = Duration::from_secs(60);
 /// One header of a client's, and all of them (attack B19).
 const FIELD_BYTES_MAX: usize = 8 * 1024;
 const FIELDS_BYTES_MAX: usize = 16 * 1024;
+/// Tells a client that an empty answer is not what the upstream sent.
+const WITHHELD: HeaderName = HeaderName::from_static("tacit-withheld");
 
 /// A request's id: on the record, in the log, and in a refusal.
 #[derive(Clone, Copy)]
@@ -122,7 +124,12 @@ pub(super) async fn forward<B: ClientBody>(
             return Err(problem.into());
         }
     };
-    let (status, headers) = (stream.status(), headers_of(&stream));
+    let (status, mut headers) = (stream.status(), headers_of(&stream));
+    // Only ours means anything.
+    headers.remove(WITHHELD);
+    if let Some(why) = withheld(rule, &stream) {
+        headers.insert(WITHHELD, HeaderValue::from_static(why));
+    }
     if rule != ResponseRule::StatusOnly && !broker.vault.still_covers(&mut coverage).await {
         let problem = outdated(&target);
         outcome.end(Some(problem.code));
@@ -325,6 +332,15 @@ fn bare_request<'a>(
         path: "/",
         slots: &[],
         foreign_credential: false,
+    }
+}
+
+/// Why only the status is shown, if that is so.
+fn withheld(rule: ResponseRule, stream: &ScrubbedStream) -> Option<&'static str> {
+    match rule {
+        ResponseRule::StatusOnly => Some("status_only"),
+        ResponseRule::Block if stream.is_withheld() => Some("block"),
+        ResponseRule::Block | ResponseRule::Scrub => None,
     }
 }
 

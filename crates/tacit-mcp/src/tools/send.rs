@@ -69,6 +69,10 @@ pub(super) struct Output {
     body_encoding: Option<String>,
     /// How many times a secret was taken out of the answer.
     redactions: u64,
+    /// Why headers and body are missing: `status_only` if nothing but the status may be shown of answers from there, because a
+    /// destination says so or a secret is too short to be recognised; `block` if the answer held a secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<String>,
     /// In which environment the secrets were looked up.
     environment: String,
     /// Present if the body was cut.
@@ -113,6 +117,7 @@ fn output(answer: SentResponse, environment: String) -> Output {
         body,
         body_encoding: answer.body_encoding,
         redactions: answer.redactions,
+        withheld: answer.withheld,
         environment,
         cut,
     }

@@ -53,6 +53,7 @@ pub(crate) async fn send(
         body_encoding: answer.body_encoding.map(str::to_owned),
         redactions: answer.redactions,
         opaque: answer.opaque,
+        withheld: answer.withheld.map(str::to_owned),
     }))
 }
 

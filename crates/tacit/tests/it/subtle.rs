@@ -163,6 +163,7 @@ async fn short_values_read_later() {
     hostile.tell(&["471100"]);
     let later = editor.post("/requests", json!({"environment": "test", "url": hostile.url("/raw")})).await;
     assert!(!later.text.contains("471100"), "{}", later.text);
+    assert_eq!(later.json()["withheld"], "status_only");
 }
 
 /// What only authenticates at one port is no reason to keep back what another port of that host answers; what is stored at
