@@ -61,9 +61,18 @@ impl Scene {
         self.script(script).stdin(Stdio::null()).output().unwrap().into()
     }
 
-    /// Starts a script that says `ready` when it is.
+    /// Starts a script that says `ready` when it is. No signal is ignored, even if the tests themselves run under `nohup`.
     fn start(&self, script: &str) -> Started {
-        let mut command = self.script(script);
+        self.start_under(&["env", "--default-signal"], script)
+    }
+
+    /// Starts a script by way of another command.
+    fn start_under(&self, outer: &[&str], script: &str) -> Started {
+        let inner = self.script(script);
+        let mut command = Command::new(outer[0]);
+        command.args(&outer[1..]).arg(inner.get_program()).args(inner.get_args());
+        command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Started::new(command.spawn().unwrap())
     }
@@ -315,16 +324,8 @@ async fn signals() {
 #[tokio::test]
 async fn ignored_signals_stay_ignored() {
     let scene = Scene::new().await;
-    let inner = scene.script("echo ready; sleep 1; echo survived");
-    let mut outer = Command::new("sh");
-    outer.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(inner.get_program()).args(inner.get_args());
-    outer.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    outer
-        .current_dir(scene.directory.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let started = Started::new(outer.spawn().unwrap());
+    let started = scene
+        .start_under(&["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"], "echo ready; sleep 1; echo survived");
     started.signal(Signal::HUP);
     let ended = started.end();
     assert_eq!((ended.status, ended.out.as_str()), (0, "ready\nsurvived\n"), "{}", ended.err);
