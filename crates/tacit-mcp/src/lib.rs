@@ -6,6 +6,7 @@ mod codes;
 mod destination;
 mod http;
 mod limit;
+mod lines;
 mod protocol;
 mod refusal;
 mod tools;

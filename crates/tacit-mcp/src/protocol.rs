@@ -16,17 +16,14 @@ use rmcp::{
         ServerCapabilities, ServerConfig, Tool as WireTool, ToolAnnotations,
     },
     service::RequestContext,
-    transport::{
-        io::stdio_pipes,
-        streamable_http_server::{
-            StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
-        },
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
     },
 };
 use serde_json::Value;
 
 use crate::{
-    Refusal, Session,
+    Refusal, Session, lines,
     tools::{TOOLS, Tool},
 };
 
@@ -54,12 +51,17 @@ pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 /// The client does not speak the protocol.
 pub async fn serve_stdio(session: Arc<Session>, stop: impl Future<Output = ()>) -> Result<(), String> {
     let handler = Handler(Some(Arc::clone(&session)));
+    let (stdio, carried) = lines::stdio();
     let serving = async {
-        let running = handler.serve(stdio_pipes()).await.map_err(|error| error.to_string())?;
+        let running = handler.serve(stdio).await.map_err(|error| error.to_string())?;
         running.waiting().await.map(drop).map_err(|error| error.to_string())
     };
+    let both = async {
+        let (served, carried) = tokio::join!(serving, carried);
+        served.and(carried.map_err(|error| error.to_string()))
+    };
     let ended = tokio::select! {
-        ended = serving => ended,
+        ended = both => ended,
         () = stop => Ok(()),
     };
     session.end().await;

@@ -347,6 +347,15 @@ impl Destination {
         }
     }
 
+    /// The same for one method and one path alone. A path with `*` in it cannot be said, so any path stays meant.
+    pub fn narrowed_to(mut self, method: &str, path: &str) -> Self {
+        self.methods = vec![method.into()];
+        if !path.contains('*') {
+            self.paths = PathPattern::parse(path).into_iter().collect();
+        }
+        self
+    }
+
     /// Whether scheme, host and port are meant.
     pub fn matches_origin(&self, target: &Target) -> bool {
         self.scheme == target.scheme() && self.port == target.port() && self.host.matches(target.host())

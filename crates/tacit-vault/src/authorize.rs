@@ -267,12 +267,23 @@ pub(crate) fn quoted(name: &SecretName) -> String {
 }
 
 fn aimed(problem: Problem, snapshot: &Snapshot, purpose: &Purpose<'_>) -> Problem {
-    let destination = Destination::for_target(purpose.target, purpose.place.clone());
+    let secret = &snapshot.secret;
+    let mut destination = Destination::for_target(purpose.target, purpose.place.clone());
+    let mut command = format!("{} --to {}", quoted(&secret.name), purpose.target);
+    let is_known = secret.destinations.0.iter().any(|known| known.matches_origin(purpose.target));
+    if is_known && *purpose.place != Place::Path {
+        // It may go there for something: not for everything, then.
+        destination = destination.narrowed_to(purpose.method, purpose.path);
+        command = format!("{command}{} --method {}", purpose.path, purpose.method);
+    }
     let json = serde_json::to_string(&destination).unwrap_or_default();
+    let how = if secret.visibility == Visibility::Restricted {
+        format!("together with new values, because the secret is restricted: tacit secrets set {command}")
+    } else {
+        format!("tacit secrets policy --add {command}")
+    };
     let mut problem = problem.suggest(format!(
-        "if it should go there, someone who may aim it can add this destination: {json} (tacit secrets policy {} --to {})",
-        quoted(&snapshot.secret.name),
-        purpose.target
+        "if it should go there, someone who may aim it can add this destination: {json} ({how})"
     ));
     problem.destination = Some(destination);
     problem

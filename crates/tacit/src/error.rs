@@ -149,7 +149,7 @@ fn hint_for(problem: &Problem) -> String {
         "not_deployed" => "publish it first: `tacit automations apply -f FILE`",
         "restricted_secret" => "nobody may look at it; if its value is lost, set a new one",
         "destination_required" | "destination_not_allowed" => {
-            "whoever owns the secret can allow it: `tacit secrets policy NAME --to URL`"
+            "whoever owns the secret can allow it: `tacit secrets policy NAME --add --to URL`"
         }
         "version_conflict" => "somebody else changed it first; look at it and try again",
         "rate_limited" | "audit_unavailable" | "sealed" => "try again later",

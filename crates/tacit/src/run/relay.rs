@@ -1,10 +1,12 @@
 //! The loopback port that the command has as its proxy.
 //!
-//! What comes in goes to the server as it is, and back; nothing is looked at. The server knows the lease by the
-//! connection, so the command needs no credential for its proxy, and holds none.
+//! What comes in goes to the server as it is, and back. The server knows the lease by the connection, so the command needs
+//! no credential for its proxy, and holds none. Only one thing is looked at: what the proxy answers to `CONNECT`, because
+//! most programs do not show why it said no.
 
 use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use tacit_api::Problem;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes},
     net::{TcpListener, TcpStream},
@@ -13,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    link::{Link, Refused, read_head},
+    link::{Link, Refused, Stream, read_head},
     peer, say,
 };
 
@@ -78,6 +80,9 @@ impl Shared {
         match self.link.open().await {
             Ok(mut open) => {
                 client.write_all(&open.first).await?;
+                if asks_for_tunnel(&client).await? {
+                    self.open_tunnel(&mut client, &mut open.stream).await?;
+                }
                 copy_bidirectional_with_sizes(&mut client, &mut open.stream, BUFFER_BYTES, BUFFER_BYTES)
                     .await?;
                 Ok(())
@@ -86,13 +91,36 @@ impl Shared {
         }
     }
 
+    /// Carries both sides up to the proxy's answer to `CONNECT`. If that is a refusal, it is said to whoever sits there.
+    async fn open_tunnel(&self, client: &mut TcpStream, server: &mut Box<dyn Stream>) -> io::Result<()> {
+        let (mut asked, mut answered) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
+        loop {
+            tokio::select! {
+                read = server.read(&mut answered) => {
+                    let answer = &answered[..read?];
+                    if let Some(refused) = refused_tunnel(answer) {
+                        self.say_once(&refused).await;
+                    }
+                    return client.write_all(answer).await;
+                }
+                read = client.read(&mut asked) => match read? {
+                    0 => return server.shutdown().await,
+                    read => server.write_all(&asked[..read]).await?,
+                },
+            }
+        }
+    }
+
+    async fn say_once(&self, what: &str) {
+        let mut said = self.said.lock().await;
+        if said.len() < SAID_MAX && said.insert(what.to_owned()) {
+            say(&format!("tacit run: {what}"));
+        }
+    }
+
     /// Answers the request that comes, in the shape of the server's own answers, and says so once to whoever sits there.
     async fn refuse(&self, mut client: TcpStream, refusal: Refusal) -> io::Result<()> {
-        let mut said = self.said.lock().await;
-        if said.len() < SAID_MAX && said.insert(refusal.what.clone()) {
-            say(&format!("tacit run: {}; {}", refusal.what, refusal.hint));
-        }
-        drop(said);
+        self.say_once(&format!("{}; {}", refusal.what, refusal.hint)).await;
         // Only when the request was read does an answer reach its sender.
         let _ = timeout(REFUSAL_TIMEOUT, read_head(&mut client, HEAD_BYTES_MAX)).await;
         client.write_all(refusal.answer().as_bytes()).await?;
@@ -102,6 +130,26 @@ impl Shared {
         let _ = timeout(REFUSAL_TIMEOUT, drain).await;
         Ok(())
     }
+}
+
+/// Whether a connection begins with `CONNECT`. Whoever uses a proxy speaks first, and a client that does not say the whole
+/// word at once does not get this comfort.
+async fn asks_for_tunnel(client: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; 8];
+    let read = client.peek(&mut first).await?;
+    Ok(first[..read] == *b"CONNECT ")
+}
+
+/// Why the proxy does not open a tunnel, if this is its answer that says so. Up to this answer nobody but the proxy speaks.
+fn refused_tunnel(answer: &[u8]) -> Option<String> {
+    let answer = std::str::from_utf8(answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    if head.starts_with("HTTP/1.1 2") {
+        return None;
+    }
+    let problem: Problem = serde_json::from_str(body).ok()?;
+    let hint = problem.suggestion.map(|hint| format!("; {hint}")).unwrap_or_default();
+    Some(format!("{} ({}){hint}", problem.detail, problem.code))
 }
 
 /// An answer that we give ourselves.

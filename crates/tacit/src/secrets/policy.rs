@@ -29,10 +29,10 @@ pub(crate) struct Aim {
     method: Vec<String>,
 }
 
-/// Show where a secret may go, or say it: --to and --json replace all of it.
+/// Show where a secret may go, or say it: --to and --json replace all of it, unless --add is there.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  tacit secrets policy STRIPE_KEY\n  tacit secrets policy STRIPE_KEY --to https://api.stripe.com/v1/** --method GET\n  tacit secrets policy STRIPE_KEY --json destinations.json"
+    after_help = "Example:\n  tacit secrets policy STRIPE_KEY\n  tacit secrets policy STRIPE_KEY --to https://api.stripe.com/v1/** --method GET\n  tacit secrets policy STRIPE_KEY --add --to https://files.stripe.com\n  tacit secrets policy STRIPE_KEY --json destinations.json"
 )]
 pub(crate) struct Policy {
     /// The secret's name.
@@ -42,6 +42,9 @@ pub(crate) struct Policy {
     /// Destinations as JSON; standard input for `-`.
     #[arg(long, value_name = "FILE", conflicts_with = "to")]
     json: Option<PathBuf>,
+    /// Keep what is there and add to it.
+    #[arg(long, conflicts_with = "none")]
+    add: bool,
     /// Nowhere.
     #[arg(long, conflicts_with_all = ["to", "json"])]
     none: bool,
@@ -66,10 +69,21 @@ impl Aim {
 
 impl Policy {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
-        let Some(destinations) = self.destinations()? else {
+        let Some(mut destinations) = self.destinations()? else {
+            if self.add {
+                return Err(Failure::usage("--add says nothing to add", "say it with --to or --json"));
+            }
             let secret = session.workspace().secret(&self.name).await?;
             return show(&self.name, secret.destinations, session.out);
         };
+        let before = session.workspace().secret(&self.name).await?.destinations;
+        let mut replaced = Vec::new();
+        if self.add {
+            destinations.splice(0..0, before);
+        } else {
+            replaced = before;
+            replaced.retain(|old| !destinations.contains(old));
+        }
         let change = UpdateSecret { destinations: Some(destinations), ..UpdateSecret::default() };
         let secret = session.workspace().update_secret(&self.name, &change).await.map_err(|error| {
             let needs_values = matches!(&error, tacit_client::Error::Problem(problem)
@@ -78,6 +92,10 @@ impl Policy {
             if needs_values { failure.hint(format!("give it a new value at the same time: tacit secrets set {} --to …", self.name)) } else { failure }
         })?;
         warn(&secret.warnings);
+        if !replaced.is_empty() {
+            let replaced: Vec<_> = replaced.iter().map(destination::shown).collect();
+            talk(&format!("{} is replaced; --add keeps what is there", replaced.join(", ")));
+        }
         show(&self.name, secret.destinations, session.out)
     }
 

@@ -307,6 +307,30 @@ async fn a_sealed_request() {
     shell.run(&["request", "GET", &path, "--auth", "KEY"]).ok();
 }
 
+/// Destinations are added to or replaced, which is said; a refusal names the command that adds what is missing, no more.
+#[tokio::test]
+async fn aiming() {
+    let server = Server::start().await;
+    let shell = Shell::of(&server);
+    let url = format!("http://127.0.0.1:{}", echo());
+    let set = ["secrets", "set", "WIDE", "--masked", "--to", &format!("{url}/v1/a")];
+    shell.run_with(&set, VALUE).ok();
+    let refused = shell
+        .run(&["request", "GET", &format!("{url}/v1/b"), "--auth", "WIDE"])
+        .failed(4, "(destination_not_allowed)");
+    let command = format!("secrets policy --add WIDE --to {url}/v1/b --method GET");
+    assert!(refused.stderr.contains(&command), "{}", refused.stderr);
+    let added = shell.run(&[&command.split(' ').collect::<Vec<_>>()[..], &["-o", "json"]].concat()).ok();
+    assert!(!added.stderr.contains("replaced"), "{}", added.stderr);
+    let paths: Vec<_> =
+        added.json()["destinations"].as_array().unwrap().iter().map(|to| to["paths"].clone()).collect();
+    assert_eq!(paths, [json!(["/v1/a"]), json!(["/v1/b"])]);
+    shell.run(&["request", "GET", &format!("{url}/v1/b"), "--auth", "WIDE"]).ok();
+    let replaced = shell.run(&["secrets", "policy", "WIDE", "--to", "api.example"]).ok();
+    assert!(replaced.stderr.contains(&format!("{url}, {url} is replaced")), "{}", replaced.stderr);
+    shell.run(&["secrets", "policy", "WIDE", "--add"]).failed(2, "nothing to add");
+}
+
 /// An automation is published from YAML, run and shown; a run that fails fails the command.
 #[tokio::test]
 async fn automations_and_the_record() {

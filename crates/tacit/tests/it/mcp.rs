@@ -440,15 +440,23 @@ async fn standard_input_and_output() {
         .unwrap();
     let mut input = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut ask = |message: Value| {
-        writeln!(input, "{message}").unwrap();
+    let mut say = |line: &str| {
+        writeln!(input, "{line}").unwrap();
         serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()
     };
+    // What cannot be read is answered, before the handshake and after it, and nothing else is lost by it.
+    let unreadable =
+        |answer: Value| assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32700)));
+    unreadable(say("{ this is not"));
     let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
-    let opened = ask(json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}));
+    let opened = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+    let opened = say(&opened.to_string());
     assert!(opened["result"]["instructions"].as_str().unwrap().contains("find_secrets"));
     let open = server.owner.get("/agent-sessions").await.expect(200)["items"][0].clone();
     assert_eq!((&open["name"], &open["requests_max"]), (&json!("triage"), &json!(3)));
+    unreadable(say(&"x".repeat(5 * 1024 * 1024)));
+    let listed = say(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).to_string());
+    assert_eq!(listed["id"], 2);
     drop(input);
     assert!(child.wait().unwrap().success());
     let left = server.owner.get("/agent-sessions").await.text;

@@ -517,3 +517,14 @@ fn help() {
         "{help}"
     );
 }
+
+/// Programs do not show why their proxy said no; we do, once.
+#[tokio::test]
+async fn refused_tunnels_are_explained() {
+    let scene = Scene::new().await;
+    let metadata = "curl -s -o /dev/null https://169.254.169.254/ ; ";
+    let ended = scene.run(&format!("{metadata}{metadata}echo done"));
+    assert_eq!((ended.status, ended.out.as_str()), (0, "done\n"), "{}", ended.err);
+    let said: Vec<_> = ended.err.lines().filter(|line| line.contains("169.254.169.254")).collect();
+    assert!(matches!(said[..], [line] if line.contains("(address_blocked)")), "{}", ended.err);
+}
