@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::{AccessReason, patch::present};
+
 /// A person in a workspace.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Member {
@@ -14,6 +16,43 @@ pub struct Member {
     /// Since when, RFC 3339.
     #[schema(format = "date-time")]
     pub created_at: String,
+    /// Until when, RFC 3339; without end if it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub until: Option<String>,
+    /// Whether its time is over: who was a member is none any more.
+    #[serde(default)]
+    pub ended: bool,
+}
+
+/// Somebody with an account to make a member.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddMember {
+    /// The person's name.
+    #[schema(example = "anna@example.com")]
+    pub name: String,
+    /// `member` unless said. Nobody gives rights they do not hold.
+    #[serde(default = "member")]
+    #[schema(default = "member")]
+    pub role: String,
+    /// Until when, RFC 3339; without end unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub until: Option<String>,
+}
+
+/// What to change of a membership; what is not there stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateMember {
+    /// Another role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Another end, RFC 3339; `null` for none.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub until: Option<Option<String>>,
 }
 
 /// A machine's account in one workspace.
@@ -71,6 +110,9 @@ pub struct Token {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
     pub expires_at: Option<String>,
+    /// Whether its time is over.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// Whose token this is and what it may do.
@@ -94,9 +136,12 @@ pub struct Membership {
     pub name: String,
     /// The role there; of an agent, `agent`.
     pub role: String,
-    /// The rights that come with it.
+    /// What one may do in the whole workspace, by the role and by grants.
     #[schema(example = json!(["secret.list", "automation.run"]))]
     pub rights: Vec<String>,
+    /// Everything that one holds there, and where: by membership, and by each grant.
+    #[serde(default)]
+    pub because: Vec<AccessReason>,
 }
 
 fn member() -> String {

@@ -45,12 +45,12 @@ pub struct AutomationQuery {
     pub environment: Option<String>,
 }
 
-/// Whether to publish or only to check.
+/// Whether to do it or only to say what would be done.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DryRunQuery {
-    /// Only check, publish nothing.
+    /// Only check and say, change nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
 }

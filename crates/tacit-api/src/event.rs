@@ -35,6 +35,9 @@ pub struct Event {
     /// In which environment, where the act belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// Why, as whoever did it said. Kept beside the record, without values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The rest, each in a field of its own: `version`, `target`, `method`, `places`, `run`, `step`, `intent`, `status`, …
     #[serde(flatten)]
     #[schema(additional_properties, value_type = Object)]

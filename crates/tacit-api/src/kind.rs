@@ -7,7 +7,7 @@ pub struct Kind {
     pub name: &'static str,
     /// The field that `{{secrets.NAME}}` stands for.
     pub main_field: &'static str,
-    /// Its fields, all of them required.
+    /// Its fields.
     pub fields: &'static [Field],
 }
 
@@ -18,6 +18,8 @@ pub struct Field {
     pub name: &'static str,
     /// Whether it is hidden; the others show in metadata.
     pub hidden: bool,
+    /// Whether a value may be without it.
+    pub optional: bool,
 }
 
 /// Every type.
@@ -26,7 +28,23 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "basic_auth", main_field: "password", fields: &[shown("username"), hidden("password")] },
     Kind { name: "bearer_token", main_field: "token", fields: &[hidden("token")] },
     Kind { name: "api_key", main_field: "key", fields: &[shown("header"), hidden("key")] },
+    Kind { name: "sftp_password", main_field: "password", fields: &[shown("username"), hidden("password")] },
+    Kind {
+        name: "sftp_private_key",
+        main_field: "private_key",
+        fields: &[shown("username"), hidden("private_key"), optional(hidden("passphrase"))],
+    },
+    Kind {
+        name: "oauth2_client_credentials",
+        main_field: "client_secret",
+        fields: &[shown("client_id"), hidden("client_secret"), shown("token_url"), optional(shown("scopes"))],
+    },
     Kind { name: "json", main_field: "content", fields: &[hidden("content")] },
+    Kind {
+        name: "access_key",
+        main_field: "secret_access_key",
+        fields: &[shown("access_key_id"), hidden("secret_access_key"), optional(shown("region"))],
+    },
 ];
 
 impl Kind {
@@ -42,11 +60,15 @@ impl Kind {
 }
 
 const fn hidden(name: &'static str) -> Field {
-    Field { name, hidden: true }
+    Field { name, hidden: true, optional: false }
 }
 
 const fn shown(name: &'static str) -> Field {
-    Field { name, hidden: false }
+    Field { name, hidden: false, optional: false }
+}
+
+const fn optional(field: Field) -> Field {
+    Field { optional: true, ..field }
 }
 
 #[cfg(test)]

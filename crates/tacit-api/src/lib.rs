@@ -7,13 +7,18 @@
 //! What may hold a value ([`FieldMap`], and every type with one inside) has no `Debug`: it cannot be logged by accident.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod account;
 pub mod agent;
 pub mod automation;
+pub mod compare;
 pub mod destination;
 pub mod event;
+pub mod exact;
+pub mod grant;
 pub mod kind;
 pub mod lease;
+pub mod manifest;
 pub mod page;
 mod patch;
 pub mod problem;
@@ -21,16 +26,26 @@ pub mod proposal;
 pub mod request;
 pub mod run;
 pub mod secret;
+pub mod session;
 pub mod variable;
 pub mod workspace;
 
-pub use account::{CreateServiceAccount, CreateToken, Member, Membership, ServiceAccount, Token, WhoAmI};
+pub use access::{AccessReason, Accessor, Standing};
+pub use account::{
+    AddMember, CreateServiceAccount, CreateToken, Member, Membership, ServiceAccount, Token, UpdateMember,
+    WhoAmI,
+};
 pub use agent::{AgentSession, CreateAgentSession, GivenAgentSession};
 pub use automation::{AutomationInfo, AutomationQuery, DryRunQuery, Published};
+pub use compare::{CompareQuery, Comparison, Likeness};
 pub use destination::Destination;
 pub use event::{Event, EventQuery};
+pub use grant::{CreateGrant, CreateRole, Grant, Role, Scope, UpdateRole};
 pub use kind::{Field, KINDS, Kind};
 pub use lease::{CreateLease, GivenLease, Lease, LeaseSecret, RenewedLease, SessionQuery, SessionState};
+pub use manifest::{
+    ImportQuery, ImportReport, Imported, ImportedItem, Manifest, ManifestSecret, ManifestVariable,
+};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldIssue, Problem};
 pub use proposal::ProposeSecret;
@@ -39,6 +54,11 @@ pub use run::{Run, RunError, RunStatus, StartRun, StepError, StepResult, StepSta
 pub use secret::{
     CreateSecret, DeleteQuery, Deleted, FieldMap, NewVersion, PutValue, RevealRequest, Revealed, Rollback,
     Secret, SecretQuery, SecretState, UpdateSecret, Usage, UsingAutomation, ValueState, VersionInfo,
+    VersionState,
+};
+pub use session::{
+    AcceptInvitation, Accepted, Account, ChangePassword, Confirm, ConfirmCode, CreateInvitation, Invitation,
+    RecoveryCodes, SecondFactor, Session, SignIn, SignedIn,
 };
 pub use variable::{CreateVariable, PutVariable, UpdateVariable, Variable};
 pub use workspace::{CreateEnvironment, CreateWorkspace, Environment, UpdateWorkspace, Workspace};

@@ -2,18 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Destination, patch::present};
+use crate::{Destination, exact::Exact, patch::present};
 
 /// The fields of a value, by name, as the secret's type has them: `{"value": …}`, `{"username": …, "password": …}`.
 // No `Debug`, so that it cannot be logged by accident.
-#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Default, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Object, example = json!({"value": "…"}))]
 pub struct FieldMap(pub Map<String, Value>);
+
+impl<'de> Deserialize<'de> for FieldMap {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Exact::deserialize(from)? {
+            Exact(Value::Object(fields)) => Ok(Self(fields)),
+            Exact(_) => Err(D::Error::custom("fields are an object")),
+        }
+    }
+}
 
 /// What is known of a secret without its value.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -21,7 +30,8 @@ pub struct Secret {
     /// Unique in the workspace, fixed.
     #[schema(example = "STRIPE_KEY")]
     pub name: String,
-    /// `text`, `basic_auth`, `bearer_token`, `api_key` or `json`; fixed.
+    /// `text`, `basic_auth`, `bearer_token`, `api_key`, `sftp_password`, `sftp_private_key`, `oauth2_client_credentials`,
+    /// `json` or `access_key`; fixed.
     #[serde(rename = "type")]
     #[schema(example = "text")]
     pub kind: String,
@@ -47,6 +57,10 @@ pub struct Secret {
     /// How often it should be rotated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotate_every_days: Option<i64>,
+    /// When the oldest of its values should be replaced, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub rotate_at: Option<String>,
     /// When it stops to be of use, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
@@ -80,16 +94,25 @@ pub enum SecretState {
     Deleted,
     /// It is an empty slot that somebody proposed, and waits for its first value.
     Proposed,
+    /// It can, and a date is near: that of its next rotation, or that of its end.
+    Due,
+    /// It can, and should have been rotated.
+    Overdue,
+    /// The date of its end has passed. Whether its service still takes it is the service's to say.
+    Expired,
 }
 
 impl SecretState {
-    /// `active`, `disabled`, `deleted` or `proposed`.
+    /// The state as it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Disabled => "disabled",
             Self::Deleted => "deleted",
             Self::Proposed => "proposed",
+            Self::Due => "due",
+            Self::Overdue => "overdue",
+            Self::Expired => "expired",
         }
     }
 }
@@ -176,6 +199,10 @@ pub struct CreateSecret {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
     pub expires_at: Option<String>,
+    /// Why, for the record; 200 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
 }
 
 impl CreateSecret {
@@ -191,6 +218,7 @@ impl CreateSecret {
             values: BTreeMap::new(),
             rotate_every_days: None,
             expires_at: None,
+            reason: None,
         }
     }
 }
@@ -211,12 +239,14 @@ pub struct UpdateSecret {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     pub visibility: Option<Value>,
-    /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Where to file it; empty for nowhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folder: Option<String>,
+    /// Free text; `null` for none.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub description: Option<Option<String>>,
+    /// Where to file it; `null` or empty for nowhere.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub folder: Option<Option<String>>,
     /// Where it may go, all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destinations: Option<Vec<Destination>>,
@@ -231,6 +261,10 @@ pub struct UpdateSecret {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "date-time")]
     pub expires_at: Option<Option<String>>,
+    /// Why, for the record; 200 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
 }
 
 /// Whether to delete in spite of dependents.
@@ -258,8 +292,9 @@ pub struct Deleted {
 pub struct PutValue {
     /// All fields of the secret's type.
     pub fields: FieldMap,
-    /// Why, for the record.
+    /// Why, for the record; 200 characters at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
@@ -277,8 +312,9 @@ pub struct NewVersion {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevealRequest {
-    /// Why, for the record.
+    /// Why, for the record; 200 characters at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
@@ -287,11 +323,17 @@ pub struct RevealRequest {
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct Revealed {
     /// All fields, the hidden ones too.
+    #[serde(deserialize_with = "as_answered")]
     pub fields: FieldMap,
     /// Which version this is.
     pub version: i64,
     /// After how many seconds a screen should hide it again.
     pub hide_after_secs: u64,
+}
+
+/// What a server answers is taken as it is, so that a value can be seen whatever somebody once stored.
+fn as_answered<'de, D: Deserializer<'de>>(from: D) -> Result<FieldMap, D::Error> {
+    Map::deserialize(from).map(FieldMap)
 }
 
 /// One version of a value.
@@ -306,14 +348,50 @@ pub struct VersionInfo {
     pub created_by: String,
     /// Whether it is the one in use.
     pub current: bool,
+    /// What became of it.
+    pub state: VersionState,
+    /// Why it was set, as its author said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When its ciphertext was destroyed, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub destroyed_at: Option<String>,
+}
+
+/// What became of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionState {
+    /// It is the one in use.
+    Current,
+    /// It is kept for a while, and can be rolled back to.
+    Kept,
+    /// Its ciphertext is destroyed; its number, author and dates remain.
+    Destroyed,
+}
+
+impl VersionState {
+    /// `current`, `kept` or `destroyed`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Kept => "kept",
+            Self::Destroyed => "destroyed",
+        }
+    }
 }
 
 /// Which earlier version to make current.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rollback {
     /// The version, as the list of versions names it.
     pub version: i64,
+    /// Why, for the record; 200 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
 }
 
 /// What depends on a secret.

@@ -17,9 +17,19 @@ pub struct Workspace {
     pub deletion_window_days: i64,
     /// Whether values in protected environments may be deleted.
     pub allow_protected_delete: bool,
+    /// Whether looking at a value needs a reason.
+    #[serde(default)]
+    pub reveal_needs_reason: bool,
+    /// For how many seconds a client should show a value that was looked at.
+    #[serde(default)]
+    pub hide_after_secs: i64,
     /// When it was created, RFC 3339.
     #[schema(format = "date-time")]
     pub created_at: String,
+    /// In the answer to a change that makes a window for versions smaller: how many earlier versions are beyond it, and are
+    /// destroyed; with `dry_run`, would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destroys_versions: Option<i64>,
 }
 
 /// A workspace to create.
@@ -50,6 +60,13 @@ pub struct UpdateWorkspace {
     /// Whether values in protected environments may be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_protected_delete: Option<bool>,
+    /// Whether looking at a value needs a reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reveal_needs_reason: Option<bool>,
+    /// For how many seconds a client should show a value that was looked at, 5 to 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 5, maximum = 300)]
+    pub hide_after_secs: Option<i64>,
 }
 
 /// An environment.

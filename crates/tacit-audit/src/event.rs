@@ -144,6 +144,8 @@ closed! {
     Configuration = 20, "configuration";
     /// An agent's session.
     AgentSession = 21, "agent-session";
+    /// An invitation to the workspace: the record of it, never its token.
+    Invitation = 22, "invitation";
 }
 
 /// What was acted upon. Prints as `secret:STRIPE_KEY`.

@@ -51,6 +51,14 @@ closed! {
     SecretCompare = 32, "secret.compare";
     /// An empty slot was proposed, for somebody to fill.
     SecretPropose = 33, "secret.propose";
+    /// An earlier version was past its window, or its value was taken away, and its ciphertext is destroyed.
+    SecretDestroy = 34, "secret.destroy";
+    /// A date of it is near.
+    SecretDue = 35, "secret.due";
+    /// The date by which it should have been rotated has passed.
+    SecretOverdue = 36, "secret.overdue";
+    /// Its credential has come to its end.
+    SecretExpire = 37, "secret.expire";
 
     /// A variable came to be.
     VariableCreate = 40, "variable.create";
@@ -72,6 +80,17 @@ closed! {
     /// Someone signed out.
     SessionDelete = 54, "session.delete";
 
+    /// Someone set another password.
+    PasswordChange = 55, "password.change";
+    /// Someone's second factor counts from now on, or has new recovery codes.
+    SecondFactorEnable = 56, "second-factor.enable";
+    /// Someone removed their second factor.
+    SecondFactorDisable = 57, "second-factor.disable";
+    /// Someone was invited.
+    InvitationCreate = 58, "invitation.create";
+    /// An invitation was taken back.
+    InvitationDelete = 59, "invitation.delete";
+
     /// A machine's account came to be.
     ServiceAccountCreate = 60, "service-account.create";
     /// It was removed.
@@ -80,6 +99,9 @@ closed! {
     TokenCreate = 62, "token.create";
     /// A token was revoked.
     TokenRevoke = 63, "token.revoke";
+
+    /// Somebody who could not sign in any more got a new beginning: no password, no second factor, no session.
+    MemberReset = 64, "member.reset";
 
     /// A right was granted.
     GrantCreate = 70, "grant.create";
@@ -122,6 +144,9 @@ closed! {
     ConnectionReconnect = 101, "connection.reconnect";
     /// It was revoked.
     ConnectionRevoke = 102, "connection.revoke";
+
+    /// Somebody asked who may do what, and may not.
+    AccessExplain = 109, "access.explain";
 
     /// The record was exported.
     AuditExport = 110, "audit.export";

@@ -137,6 +137,16 @@ fn text_of(slot: &Slot, value: &OpenedValue) -> Result<Zeroizing<String>, Proble
             format!("`{}` has no such field; its type has {fields}", value.name),
         )
     };
+    let field = match &slot.field {
+        None => Some(value.kind.main_field()),
+        Some(path) => match path.segments() {
+            [Segment::Key(name)] => Some(name.as_str()),
+            _ => None,
+        },
+    };
+    if field.is_some_and(|field| !value.kind.may_be_sent(field)) {
+        return Err(never_sent(value));
+    }
     let Some(path) = &slot.field else {
         return main().map(|text| Zeroizing::new(text.to_owned())).ok_or_else(no_field);
     };
@@ -150,6 +160,19 @@ fn text_of(slot: &Slot, value: &OpenedValue) -> Result<Zeroizing<String>, Proble
     }
     let [Segment::Key(name)] = path.segments() else { return Err(no_field()) };
     value.fields.text(name).map(|text| Zeroizing::new(text.to_owned())).ok_or_else(no_field)
+}
+
+/// A client secret goes to its token URL alone, and a private key nowhere.
+fn never_sent(value: &OpenedValue) -> Problem {
+    Problem::new(
+        Code::PlacementNotAllowed,
+        format!(
+            "what is hidden in `{}`, which is of type {}, is never sent in a request",
+            value.name,
+            value.kind.as_str()
+        ),
+    )
+    .suggest("reference a secret that the service takes in a request, such as one of type bearer_token")
 }
 
 fn json_field(value: &OpenedValue, path: &Path) -> Option<Zeroizing<String>> {
@@ -268,6 +291,13 @@ fn authorization(slot: &Slot, value: &OpenedValue) -> Result<(String, Zeroizing<
                     "names `{}`, which is JSON; reference one of its fields in a header instead",
                     slot.name
                 ),
+            ));
+        }
+        SecretType::Oauth2ClientCredentials | SecretType::SftpPrivateKey => return Err(never_sent(value)),
+        SecretType::SftpPassword | SecretType::AccessKey => {
+            return Err(Problem::invalid(
+                "auth",
+                format!("names `{}`, whose type {} is not for HTTP requests", slot.name, value.kind.as_str()),
             ));
         }
     })

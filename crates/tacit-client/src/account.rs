@@ -1,6 +1,9 @@
 //! Who may come in.
 
-use tacit_api::{CreateServiceAccount, CreateToken, Member, Page, PageQuery, ServiceAccount, Token, WhoAmI};
+use tacit_api::{
+    AddMember, CreateServiceAccount, CreateToken, Member, Page, PageQuery, ServiceAccount, Token,
+    UpdateMember, WhoAmI,
+};
 
 use crate::{Client, Error, InWorkspace};
 
@@ -21,6 +24,30 @@ impl InWorkspace<'_> {
     /// See [`Error`].
     pub async fn members(&self, query: &PageQuery) -> Result<Page<Member>, Error> {
         self.get(&["members"])?.query(query).page().await
+    }
+
+    /// Makes somebody who has an account a member.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`, `name_taken`; see [`Error`].
+    pub async fn add_member(&self, new: &AddMember) -> Result<Member, Error> {
+        self.post(&["members"])?.json(new)?.answer().await
+    }
+
+    /// Gives a member another role or another end.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`, `last_owner`; see [`Error`].
+    pub async fn update_member(&self, name: &str, change: &UpdateMember) -> Result<Member, Error> {
+        self.patch(&["members", name])?.json(change)?.answer().await
+    }
+
+    /// Takes somebody out of the workspace.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`, `last_owner`; see [`Error`].
+    pub async fn remove_member(&self, name: &str) -> Result<(), Error> {
+        self.delete(&["members", name])?.done().await
     }
 
     /// The service accounts of the workspace.

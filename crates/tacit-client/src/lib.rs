@@ -22,12 +22,14 @@ mod agent;
 mod automation;
 mod error;
 mod event;
+mod grant;
 mod http;
 mod lease;
 mod page;
 mod request;
 mod run;
 mod secret;
+mod session;
 mod variable;
 mod workspace;
 

@@ -1,11 +1,14 @@
 //! Secrets.
 
 use tacit_api::{
-    CreateSecret, DeleteQuery, Deleted, NewVersion, Page, PutValue, RevealRequest, Revealed, Rollback,
-    Secret, SecretQuery, UpdateSecret, Usage, VersionInfo,
+    CompareQuery, Comparison, CreateSecret, DeleteQuery, Deleted, DryRunQuery, ImportQuery, ImportReport,
+    Manifest, NewVersion, Page, PutValue, RevealRequest, Revealed, Rollback, Secret, SecretQuery,
+    UpdateSecret, Usage, VersionInfo,
 };
 
 use crate::{Error, InWorkspace};
+
+const DRY_RUN: DryRunQuery = DryRunQuery { dry_run: Some(true) };
 
 impl InWorkspace<'_> {
     /// Secrets, without their values.
@@ -32,12 +35,53 @@ impl InWorkspace<'_> {
         self.post(&["secrets"])?.json(new)?.answer().await
     }
 
+    /// Whether a secret would be made, without making it.
+    ///
+    /// # Errors
+    /// As of [`Self::create_secret`].
+    pub async fn check_secret(&self, new: &CreateSecret) -> Result<Secret, Error> {
+        self.post(&["secrets"])?.query(&DRY_RUN).json(new)?.answer().await
+    }
+
     /// Changes a secret's description, folder, dates or destinations.
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `immutable_field`, `validation_failed`; see [`Error`].
     pub async fn update_secret(&self, name: &str, change: &UpdateSecret) -> Result<Secret, Error> {
         self.patch(&["secrets", name])?.json(change)?.answer().await
+    }
+
+    /// Takes a secret's value away in one environment, for good.
+    ///
+    /// # Errors
+    /// `forbidden`, `not_found`, `no_value_in_environment`, `protected_environment`; see [`Error`].
+    pub async fn delete_value(&self, name: &str, environment: &str) -> Result<(), Error> {
+        self.delete(&["secrets", name, "values", environment])?.done().await
+    }
+
+    /// Compares the values of two environments, without a look at them.
+    ///
+    /// # Errors
+    /// `not_found`, `rate_limited`; see [`Error`].
+    pub async fn compare(&self, query: &CompareQuery) -> Result<Page<Comparison>, Error> {
+        self.get(&["compare"])?.query(query).page().await
+    }
+
+    /// The configuration of the workspace: references, never values.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn export(&self) -> Result<Manifest, Error> {
+        self.get(&["export"])?.answer().await
+    }
+
+    /// Makes what a manifest names and is not there, and says what is missing; with `dry_run` only says.
+    ///
+    /// # Errors
+    /// `forbidden`, `validation_failed`; see [`Error`].
+    pub async fn import(&self, manifest: &Manifest, dry_run: bool) -> Result<ImportReport, Error> {
+        let query = ImportQuery { dry_run: dry_run.then_some(true) };
+        self.post(&["import"])?.query(&query).json(manifest)?.answer().await
     }
 
     /// Deletes a secret; with `force`, although something depends on it.
@@ -78,6 +122,19 @@ impl InWorkspace<'_> {
         self.put(&["secrets", name, "values", environment])?.json(value)?.answer().await
     }
 
+    /// Whether a value would be set, without setting it.
+    ///
+    /// # Errors
+    /// As of [`Self::set_value`].
+    pub async fn check_value(
+        &self,
+        name: &str,
+        environment: &str,
+        value: &PutValue,
+    ) -> Result<NewVersion, Error> {
+        self.put(&["secrets", name, "values", environment])?.query(&DRY_RUN).json(value)?.answer().await
+    }
+
     /// Shows a value to somebody who may look.
     ///
     /// # Errors
@@ -103,9 +160,8 @@ impl InWorkspace<'_> {
     ///
     /// # Errors
     /// `forbidden`, `not_found`; see [`Error`].
-    pub async fn roll_back(&self, name: &str, environment: &str, version: i64) -> Result<NewVersion, Error> {
-        let to = Rollback { version };
-        self.post(&["secrets", name, "values", environment, "rollback"])?.json(&to)?.answer().await
+    pub async fn roll_back(&self, name: &str, environment: &str, to: &Rollback) -> Result<NewVersion, Error> {
+        self.post(&["secrets", name, "values", environment, "rollback"])?.json(to)?.answer().await
     }
 
     /// Switches a secret off, at once: in one environment, or everywhere.

@@ -1,7 +1,7 @@
 //! Workspaces and their environments.
 
 use tacit_api::{
-    CreateEnvironment, CreateWorkspace, Environment, Page, PageQuery, UpdateWorkspace, Workspace,
+    CreateEnvironment, CreateWorkspace, DryRunQuery, Environment, Page, PageQuery, UpdateWorkspace, Workspace,
 };
 
 use crate::{Client, Error, http::Call};
@@ -47,6 +47,22 @@ impl<'a> InWorkspace<'a> {
     /// `forbidden`, `validation_failed`; see [`Error`].
     pub async fn update(&self, change: &UpdateWorkspace) -> Result<Workspace, Error> {
         self.patch(&[])?.json(change)?.answer().await
+    }
+
+    /// What such a change would come to, without making it.
+    ///
+    /// # Errors
+    /// `forbidden`, `validation_failed`, `protected_environment`; see [`Error`].
+    pub async fn preview_update(&self, change: &UpdateWorkspace) -> Result<Workspace, Error> {
+        self.patch(&[])?.query(&DryRunQuery { dry_run: Some(true) }).json(change)?.answer().await
+    }
+
+    /// The workspace with its settings.
+    ///
+    /// # Errors
+    /// `not_found`; see [`Error`].
+    pub async fn describe(&self) -> Result<Workspace, Error> {
+        self.get(&[])?.answer().await
     }
 
     /// The environments.

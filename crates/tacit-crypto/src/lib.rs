@@ -13,6 +13,7 @@
 //! | store a key | [`wrap_key`], [`unwrap_key`] |
 //! | prove the root key is the right one | [`key_check_seal`], [`key_check_verify`] |
 //! | hand out and check bearer tokens | [`token`] |
+//! | keep and check passwords and one-time codes | [`password`], [`totp`] |
 //! | hand out and find what stands for a value | [`placeholder`] |
 //! | keep keys out of dumps | [`harden_process`] |
 //!
@@ -28,11 +29,14 @@ mod key;
 mod key_check;
 mod locked;
 mod padding;
+pub mod password;
 pub mod placeholder;
+mod private_key;
 mod random;
 mod record;
 mod root;
 pub mod token;
+pub mod totp;
 mod value;
 mod wrap;
 
@@ -45,6 +49,7 @@ pub use hash::{ct_eq, fingerprint, policy_hash, sha256};
 pub use key::KeyHandle;
 pub use key_check::{key_check_seal, key_check_verify};
 pub use padding::{PLAINTEXT_BYTES_MAX, PLAINTEXT_OVERHEAD_BYTES_MAX, VALUE_BYTES_MAX};
+pub use private_key::{PrivateKeyError, check_private_key};
 pub use random::random_bytes;
 pub use record::{
     Place, Purpose, RECORD_BYTES_MAX, RECORD_BYTES_MIN, RecordContext, generation_of, open, reseal, seal,

@@ -35,13 +35,22 @@ pub enum TokenKind {
     Session,
     /// An agent's session, `tct_ag_…`.
     AgentSession,
+    /// An invitation to a workspace, `tct_iv_…`.
+    Invitation,
     /// A placeholder that stands for a value in a run, `tct_ph_…`. No bearer token.
     Placeholder,
 }
 
 impl TokenKind {
-    const ALL: [Self; 6] =
-        [Self::User, Self::ServiceAccount, Self::Lease, Self::Session, Self::AgentSession, Self::Placeholder];
+    const ALL: [Self; 7] = [
+        Self::User,
+        Self::ServiceAccount,
+        Self::Lease,
+        Self::Session,
+        Self::AgentSession,
+        Self::Invitation,
+        Self::Placeholder,
+    ];
 
     /// The letters between the underscores.
     #[must_use]
@@ -52,6 +61,7 @@ impl TokenKind {
             Self::Lease => "ls",
             Self::Session => "se",
             Self::AgentSession => "ag",
+            Self::Invitation => "iv",
             Self::Placeholder => "ph",
         }
     }

@@ -434,6 +434,12 @@ fn wrap_json(context: &WrapContext) -> Value {
         WrapContext::FingerprintKey { instance, workspace, generation } => json!({
             "kind": 4, "instance": hex(instance), "workspace": hex(workspace), "generation": generation,
         }),
+        WrapContext::SecondFactorKey { instance, user, generation } => json!({
+            "kind": 5,
+            "instance": hex(instance),
+            "user": hex(user),
+            "generation": generation,
+        }),
     }
 }
 

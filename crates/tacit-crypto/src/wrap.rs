@@ -51,6 +51,16 @@ pub enum WrapContext {
         /// The generation of this fingerprint key.
         generation: u32,
     },
+    /// The key of a person's [one-time codes](crate::totp); its parent is the
+    /// root key.
+    SecondFactorKey {
+        /// The installation.
+        instance: [u8; 16],
+        /// The person.
+        user: [u8; 16],
+        /// The generation of this key.
+        generation: u32,
+    },
 }
 
 impl WrapContext {
@@ -68,6 +78,7 @@ impl WrapContext {
             Self::FingerprintKey { instance, workspace, generation } => {
                 (4, &[instance, workspace], *generation)
             }
+            Self::SecondFactorKey { instance, user, generation } => (5, &[instance, user], *generation),
         };
         let mut bytes = vec![kind];
         for id in ids {

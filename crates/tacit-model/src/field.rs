@@ -18,8 +18,16 @@ pub enum SecretType {
     BearerToken,
     /// A key that a service wants in a header of its own.
     ApiKey,
+    /// User name and password of an SFTP server.
+    SftpPassword,
+    /// User name and private key of an SFTP server, perhaps with the key's passphrase.
+    SftpPrivateKey,
+    /// What a client gets access tokens with. The token URL is the only place its secret goes.
+    Oauth2ClientCredentials,
     /// Any JSON.
     Json,
+    /// An access-key pair of a storage service that speaks S3.
+    AccessKey,
 }
 
 /// Who may ever look at a value. Fixed at creation.
@@ -60,14 +68,20 @@ pub struct FieldSpec {
     pub name: &'static str,
     /// Whether it is hidden; the others show in metadata.
     pub secret: bool,
+    /// Whether a value may be without it.
+    pub optional: bool,
 }
 
 const fn hidden(name: &'static str) -> FieldSpec {
-    FieldSpec { name, secret: true }
+    FieldSpec { name, secret: true, optional: false }
 }
 
 const fn shown(name: &'static str) -> FieldSpec {
-    FieldSpec { name, secret: false }
+    FieldSpec { name, secret: false, optional: false }
+}
+
+const fn optional(spec: FieldSpec) -> FieldSpec {
+    FieldSpec { optional: true, ..spec }
 }
 
 impl SecretType {
@@ -77,7 +91,11 @@ impl SecretType {
         SecretType::BasicAuth,
         SecretType::BearerToken,
         SecretType::ApiKey,
+        SecretType::SftpPassword,
+        SecretType::SftpPrivateKey,
+        SecretType::Oauth2ClientCredentials,
         SecretType::Json,
+        SecretType::AccessKey,
     ];
 
     /// The type's name on the wire.
@@ -87,29 +105,65 @@ impl SecretType {
             Self::BasicAuth => "basic_auth",
             Self::BearerToken => "bearer_token",
             Self::ApiKey => "api_key",
+            Self::SftpPassword => "sftp_password",
+            Self::SftpPrivateKey => "sftp_private_key",
+            Self::Oauth2ClientCredentials => "oauth2_client_credentials",
             Self::Json => "json",
+            Self::AccessKey => "access_key",
         }
     }
 
-    /// The type's fields, all of them required.
+    /// The type's fields, in the order in which they are sealed.
     pub const fn fields(self) -> &'static [FieldSpec] {
         match self {
             Self::Text => const { &[hidden("value")] },
             Self::BasicAuth => const { &[shown("username"), hidden("password")] },
             Self::BearerToken => const { &[hidden("token")] },
             Self::ApiKey => const { &[shown("header"), hidden("key")] },
+            Self::SftpPassword => const { &[shown("username"), hidden("password")] },
+            Self::SftpPrivateKey => {
+                const { &[shown("username"), hidden("private_key"), optional(hidden("passphrase"))] }
+            }
+            Self::Oauth2ClientCredentials => {
+                const {
+                    &[
+                        shown("client_id"),
+                        hidden("client_secret"),
+                        shown("token_url"),
+                        optional(shown("scopes")),
+                    ]
+                }
+            }
             Self::Json => const { &[hidden("content")] },
+            Self::AccessKey => {
+                const { &[shown("access_key_id"), hidden("secret_access_key"), optional(shown("region"))] }
+            }
         }
     }
 
-    /// What a reference without a field names.
+    /// What a person is asked for first, and what a reference without a field names. Of OAuth2 client credentials a
+    /// reference means the access token, which is fetched and not a field.
     pub const fn main_field(self) -> &'static str {
         match self {
             Self::Text => "value",
             Self::BasicAuth => "password",
             Self::BearerToken => "token",
             Self::ApiKey => "key",
+            Self::SftpPassword => "password",
+            Self::SftpPrivateKey => "private_key",
+            Self::Oauth2ClientCredentials => "client_secret",
             Self::Json => "content",
+            Self::AccessKey => "secret_access_key",
+        }
+    }
+
+    /// Whether a field may stand in a request that the broker makes. Three may not: a client secret goes to its token URL
+    /// alone, and a private key and its passphrase prove themselves by signing and are never sent.
+    pub fn may_be_sent(self, field: &str) -> bool {
+        match self {
+            Self::Oauth2ClientCredentials => field != "client_secret",
+            Self::SftpPrivateKey => field == "username",
+            _ => true,
         }
     }
 }
@@ -153,6 +207,17 @@ pub enum FieldError {
     /// Not a header's name.
     #[error("must be the name of an HTTP header, such as X-Api-Key")]
     HeaderName,
+    /// Not an address that a token may be fetched from.
+    #[error(
+        "must be an https URL without user name, password or fragment, such as https://auth.example.com/token"
+    )]
+    TokenUrl,
+    /// Not a list of scopes.
+    #[error("must be scopes with single spaces between them, without quotes or backslashes")]
+    Scopes,
+    /// Spaces or control characters in what is sent as one word.
+    #[error("must not hold spaces or control characters")]
+    Spaces,
     /// A value that reads like one of our placeholders.
     #[error("looks like a placeholder or token of Tacit; store the credential itself")]
     Placeholder,
@@ -187,11 +252,18 @@ impl Fields {
         let mut total_bytes = 0;
         for spec in specs {
             let fail = |error| Err((spec.name.to_owned(), error));
-            let Some(value) = fields.get(spec.name) else { return fail(FieldError::Missing) };
-            let text = match (kind, value) {
-                (SecretType::Json, value) => Zeroizing::new(value.to_string()),
-                (_, Value::String(text)) => Zeroizing::new(text.clone()),
-                _ => return fail(FieldError::NotText),
+            let text = match (kind, fields.get(spec.name)) {
+                (_, None) if spec.optional => continue,
+                (_, None) => return fail(FieldError::Missing),
+                (SecretType::Json, Some(value)) => Zeroizing::new(value.to_string()),
+                (_, Some(Value::String(text))) => Zeroizing::new(text.clone()),
+                // Scopes are a list to most people and a text on the wire.
+                (_, Some(Value::Array(items))) if spec.name == "scopes" => {
+                    let words: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                    let Some(words) = words else { return fail(FieldError::Scopes) };
+                    Zeroizing::new(words.join(" "))
+                }
+                (_, Some(_)) => return fail(FieldError::NotText),
             };
             total_bytes += text.len();
             if total_bytes > VALUE_BYTES_MAX {
@@ -234,7 +306,13 @@ impl Fields {
     pub fn decode(kind: SecretType, mut bytes: &[u8]) -> Option<Self> {
         let mut parsed = Vec::with_capacity(kind.fields().len());
         for spec in kind.fields() {
-            let rest = bytes.strip_prefix(spec.name.as_bytes())?.strip_prefix(b"\0")?;
+            // No field's name is another one's beginning, so a field that is not here next is not here at all.
+            let named = bytes.strip_prefix(spec.name.as_bytes()).and_then(|rest| rest.strip_prefix(b"\0"));
+            let rest = match named {
+                Some(rest) => rest,
+                None if spec.optional => continue,
+                None => return None,
+            };
             let end = rest.iter().position(|b| *b == 0)?;
             let length: usize = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
             let text = rest.get(end + 1..end + 1 + length)?;
@@ -267,22 +345,50 @@ fn check_field(kind: SecretType, name: &str, text: &str) -> Result<(), FieldErro
     if text.contains("tct_ph_") {
         return Err(FieldError::Placeholder);
     }
-    let goes_into_a_header =
-        matches!(kind, SecretType::BasicAuth | SecretType::BearerToken | SecretType::ApiKey);
-    if goes_into_a_header && text.chars().any(char::is_control) {
-        return Err(FieldError::ControlCharacter);
-    }
-    match name {
-        "username" if text.contains(':') => Err(FieldError::Colon),
-        "header" if !is_header_name(text) => Err(FieldError::HeaderName),
-        "header"
-            if text.parse::<crate::Place>().is_err()
-                && format!("header:{text}").parse::<crate::Place>().is_err() =>
+    match (kind, name) {
+        (SecretType::BasicAuth | SecretType::BearerToken | SecretType::ApiKey, _)
+            if text.chars().any(char::is_control) =>
         {
-            Err(FieldError::HeaderName)
+            Err(FieldError::ControlCharacter)
+        }
+        (SecretType::BasicAuth, "username") if text.contains(':') => Err(FieldError::Colon),
+        (SecretType::ApiKey, "header") => check_header(text),
+        (SecretType::SftpPassword | SecretType::SftpPrivateKey, "username" | "password" | "passphrase")
+        | (SecretType::Oauth2ClientCredentials, "client_id" | "client_secret")
+            if text.chars().any(char::is_control) =>
+        {
+            Err(FieldError::Spaces)
+        }
+        (SecretType::Oauth2ClientCredentials, "token_url") => check_token_url(text),
+        (SecretType::Oauth2ClientCredentials, "scopes") => check_scopes(text),
+        (SecretType::AccessKey, _) if text.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+            Err(FieldError::Spaces)
         }
         _ => Ok(()),
     }
+}
+
+fn check_header(text: &str) -> Result<(), FieldError> {
+    let is_place =
+        text.parse::<crate::Place>().is_ok() || format!("header:{text}").parse::<crate::Place>().is_ok();
+    if is_header_name(text) && is_place { Ok(()) } else { Err(FieldError::HeaderName) }
+}
+
+/// The client secret goes there, so it is judged like a destination: https, a host that we can name, nothing in it that
+/// another parser could read differently.
+fn check_token_url(text: &str) -> Result<(), FieldError> {
+    let is_plain = text.chars().all(|c| c.is_ascii_graphic() && c != '\\' && c != '#');
+    let is_https =
+        crate::Target::parse_url(text).is_ok_and(|(target, _)| target.scheme() == crate::Scheme::Https);
+    if is_plain && is_https { Ok(()) } else { Err(FieldError::TokenUrl) }
+}
+
+/// RFC 6749, section 3.3: `%x21 / %x23-5B / %x5D-7E`, one space between two of them.
+fn check_scopes(text: &str) -> Result<(), FieldError> {
+    let is_scope = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    };
+    if text.split(' ').all(is_scope) { Ok(()) } else { Err(FieldError::Scopes) }
 }
 
 #[cfg(test)]
@@ -334,6 +440,96 @@ mod tests {
         assert!(
             matches!(error(SecretType::Text, json!({"value": "v", "pin": "4711"})), (name, Unknown { .. }) if name == "pin")
         );
+    }
+
+    /// A value may be without its optional fields, and reads back as it was written, with them or without.
+    #[test]
+    fn optional_fields() {
+        let kind = SecretType::SftpPrivateKey;
+        for value in [
+            json!({"username": "u", "private_key": "k"}),
+            json!({"username": "u", "private_key": "k\0passphrase\x001\x00x", "passphrase": "p"}),
+        ] {
+            let fields = parse(kind, value.clone()).unwrap();
+            let back = Fields::decode(kind, &fields.encode()).unwrap();
+            assert_eq!(back.iter().collect::<Vec<_>>(), fields.iter().collect::<Vec<_>>());
+            assert_eq!(back.text("passphrase"), value["passphrase"].as_str());
+        }
+        let without = parse(kind, json!({"username": "u", "private_key": "k"})).unwrap();
+        assert!(Fields::decode(SecretType::SftpPassword, &without.encode()).is_none());
+    }
+
+    /// No field's name is another field's beginning within a type: the encoding relies on it.
+    #[test]
+    fn names_are_prefix_free() {
+        for kind in SecretType::ALL {
+            let fields = kind.fields();
+            for (at, field) in fields.iter().enumerate() {
+                let others = fields.iter().enumerate().filter(|(other, _)| *other != at);
+                assert!(
+                    others.map(|(_, other)| other.name).all(|other| !other.starts_with(field.name)),
+                    "{kind:?}"
+                );
+            }
+            let main = fields.iter().find(|field| field.name == kind.main_field());
+            assert!(main.is_some_and(|field| field.secret && !field.optional), "{kind:?}");
+        }
+    }
+
+    /// A token URL is where a client secret goes: https, and one reading.
+    #[test]
+    fn token_urls_and_scopes() {
+        let with = |url: &str, scopes: Value| {
+            let value = json!({"client_id": "c", "client_secret": "s", "token_url": url, "scopes": scopes});
+            parse(SecretType::Oauth2ClientCredentials, value)
+                .map(|fields| fields.text("scopes").unwrap().to_owned())
+        };
+        for good in [
+            "https://auth.example.com/token",
+            "https://auth.example.com:8443/t?tenant=1",
+            "https://127.0.0.1:1/t",
+        ] {
+            assert_eq!(with(good, json!("a b")).unwrap(), "a b", "{good}");
+        }
+        for bad in [
+            "auth.example.com/token",
+            "http://auth.example.com/token",
+            "https://",
+            "https:///token",
+            "ftp://auth.example.com",
+            "https://u:p@auth.example.com/",
+            "https://auth.example.com/#f",
+            "https://auth.example.com\\@evil.example/",
+            " https://auth.example.com/",
+            "https://auth.example.com/a b",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(
+                with(bad, json!("a")).unwrap_err(),
+                ("token_url".into(), FieldError::TokenUrl),
+                "{bad}"
+            );
+        }
+        assert_eq!(with("https://a.example/", json!(["read:a", "write:b"])).unwrap(), "read:a write:b");
+        for bad in
+            [json!("a  b"), json!(" a"), json!("a\"b"), json!(["a", 1]), json!(["", "a"]), json!("a\nb")]
+        {
+            assert_eq!(
+                with("https://a.example/", bad.clone()).unwrap_err(),
+                ("scopes".into(), FieldError::Scopes),
+                "{bad}"
+            );
+        }
+    }
+
+    /// What must not be sent is known to the type.
+    #[test]
+    fn some_fields_are_never_sent() {
+        assert!(!SecretType::Oauth2ClientCredentials.may_be_sent("client_secret"));
+        assert!(!SecretType::SftpPrivateKey.may_be_sent("private_key"));
+        assert!(!SecretType::SftpPrivateKey.may_be_sent("passphrase"));
+        assert!(SecretType::Oauth2ClientCredentials.may_be_sent("client_id"));
+        assert!(SecretType::Text.may_be_sent("value"));
     }
 
     /// Only hidden fields are hidden, and every field is one or the other.

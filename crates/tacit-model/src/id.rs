@@ -103,6 +103,14 @@ ids! {
     LeaseId = "lea";
     /// An agent's session.
     AgentSessionId = "ags";
+    /// A custom role.
+    RoleId = "rol";
+    /// A grant.
+    GrantId = "grt";
+    /// A signed-in person's session.
+    SessionId = "ses";
+    /// An invitation.
+    InvitationId = "inv";
     /// An event on the record.
     EventId = "evt";
 }

@@ -24,6 +24,8 @@ pub const TRIGGERS_MAX: usize = 16;
 pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a request to the API.
 pub const REQUEST_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The body of a request by which somebody signs in, joins or confirms who they are: read from whoever asks.
+pub const SIGN_IN_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of an upstream's answer that a step or a sealed request may return (after decoding and scrubbing).
 pub const RESPONSE_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Headers of a step.
@@ -40,6 +42,44 @@ pub const REDIRECTS_MAX: u32 = 5;
 pub const RUN_SECS_MAX: u64 = 3600;
 /// Live tokens of one service account.
 pub const TOKENS_PER_ACCOUNT_MAX: usize = 32;
+/// Characters of a person's password at least.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Bytes of a person's password.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Seconds after which somebody signs in anew in a browser.
+pub const COOKIE_SESSION_SECS: i64 = 12 * 3600;
+/// Seconds after which somebody signs in anew with a program.
+pub const TOKEN_SESSION_SECS: i64 = 30 * 24 * 3600;
+/// Sessions of one person; with one more the oldest ends.
+pub const SESSIONS_PER_PERSON_MAX: usize = 100;
+/// Sign-ins of one account that may fail at once.
+pub const SIGN_IN_BY_ACCOUNT_BURST: i64 = 10;
+/// Seconds until one more may fail.
+pub const SIGN_IN_BY_ACCOUNT_REFILL_SECS: i64 = 60;
+/// Sign-ins from one address at once (of IPv6, from one network of 64 bits).
+pub const SIGN_IN_BY_ADDRESS_BURST: i64 = 60;
+/// Seconds until one more.
+pub const SIGN_IN_BY_ADDRESS_REFILL_SECS: i64 = 5;
+/// Passwords that are hashed at the same time; each takes 19 MiB.
+pub const PASSWORDS_HASHED_AT_ONCE: usize = 2;
+/// Recovery codes of a second factor.
+pub const RECOVERY_CODES: usize = 10;
+/// Seconds an invitation can be accepted when it does not say.
+pub const INVITATION_SECS_DEFAULT: u64 = 7 * 24 * 3600;
+/// Seconds an invitation can be accepted at most.
+pub const INVITATION_SECS_MAX: u64 = 30 * 24 * 3600;
+/// Open invitations of one workspace.
+pub const INVITATIONS_MAX: usize = 1000;
+/// Seconds after which a client should hide a value that was looked at.
+pub const HIDE_AFTER_SECS_DEFAULT: i64 = 30;
+/// Values that one principal may look at, one after the other.
+pub const REVEALS_BURST: i64 = 60;
+/// Seconds until one more.
+pub const REVEALS_REFILL_SECS: i64 = 10;
+/// Custom roles of one workspace.
+pub const ROLES_MAX: usize = 200;
+/// Grants of one workspace.
+pub const GRANTS_MAX: usize = 10_000;
 /// Rows of one page of a list.
 pub const PAGE_ROWS_MAX: usize = 500;
 /// Rows of a page when the caller does not say.
@@ -82,3 +122,15 @@ pub const AGENT_REQUESTS_DEFAULT: u64 = 500;
 pub const PROPOSALS_MAX: usize = 200;
 /// Days after which ended leases and agent sessions are forgotten; what they did stays on the record.
 pub const ENDED_KEEP_DAYS: i64 = 30;
+/// Days before a date at which a reminder begins.
+pub const REMIND_DAYS: i64 = 7;
+/// Versions of one value that a list shows, destroyed ones included.
+pub const VERSIONS_SHOWN_MAX: usize = 500;
+/// Hours for which an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_KEEP_HOURS: i64 = 24;
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Comparisons of one principal in a minute.
+pub const COMPARISONS_PER_MINUTE_MAX: u32 = 30;
+/// Other secrets that a comparison names for one value.
+pub const REUSED_WITH_MAX: usize = 20;

@@ -157,12 +157,24 @@ impl FromStr for SecretName {
     }
 }
 
-/// Quotes of every kind would end a reference early or fool a reader; format characters (bidirectional overrides,
-/// zero-width joiners) make two names look alike.
+/// Quotes of every kind would end a reference early or fool a reader; what is not seen makes two names look alike.
 fn is_forbidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '"' | '\'' | '`' | '\\' | '/' | '{' | '}')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || is_invisible(c)
+        || (c.is_whitespace() && c != ' ')
+}
+
+/// Characters that a reader does not see: those that Unicode lets be ignored (`Default_Ignorable_Code_Point`: joiners,
+/// bidirectional marks, soft hyphens, fillers, variation selectors, tags), separators, and marks of annotations.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}'
+    ) || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
+        || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
 /// An editable path that groups secrets, such as `payments/eu`; empty for none.
@@ -186,6 +198,15 @@ impl FromStr for Folder {
             }
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl Folder {
+    /// Whether another folder is this one or lies below it. Segments count whole: `pay` does not hold `payments`. The
+    /// empty path holds all.
+    pub fn contains(&self, other: &Folder) -> bool {
+        self.0.is_empty()
+            || other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -224,6 +245,13 @@ mod tests {
             "e\u{301}",
             "a\u{202e}b",
             "a\u{200b}b",
+            "a\u{ad}b",
+            "a\u{34f}",
+            "owner\u{3164}",
+            "owner\u{fe0f}",
+            "owner\u{e0041}",
+            "a\u{a0}b",
+            "a\u{2003}b",
             &"n".repeat(129),
         ] {
             assert!(bad.parse::<SecretName>().is_err(), "{bad:?}");

@@ -47,6 +47,10 @@ codes! {
     NameTaken = "name_taken",
     /// Something depends on the secret.
     SecretInUse = "secret_in_use",
+    /// Somebody has the role.
+    RoleInUse = "role_in_use",
+    /// The workspace would have no owner.
+    LastOwner = "last_owner",
     /// The environment keeps its values.
     ProtectedEnvironment = "protected_environment",
     /// The automation is not published in this environment.
@@ -55,6 +59,8 @@ codes! {
     SecretDisabled = "secret_disabled",
     /// There is no value in this environment.
     NoValueInEnvironment = "no_value_in_environment",
+    /// The same write was done, or begun, before.
+    AlreadyDone = "already_done",
     /// Somebody else changed it first.
     VersionConflict = "version_conflict",
     /// Nobody may look at it.
@@ -122,6 +128,8 @@ pub struct Parts {
     pub issues: Vec<Issue>,
     /// What depends on the thing.
     pub dependents: Vec<String>,
+    /// After how many seconds it is worth trying again.
+    pub retry_after_secs: Option<u64>,
     cause: Option<String>,
 }
 
@@ -149,6 +157,7 @@ impl Problem {
             destination: None,
             issues: Vec::new(),
             dependents: Vec::new(),
+            retry_after_secs: None,
             cause: None,
         }))
     }

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::RoleId;
+
 macro_rules! rights {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
         /// One right. None implies another.
@@ -51,6 +53,19 @@ rights! {
     AuditRead = "audit.read",
     /// Change the workspace's settings and environments.
     WorkspaceManage = "workspace.manage",
+}
+
+/// There is no right of this name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a right")]
+pub struct UnknownRight;
+
+impl FromStr for Right {
+    type Err = UnknownRight;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRight> {
+        Right::ALL.iter().copied().find(|right| right.as_str() == text).ok_or(UnknownRight)
+    }
 }
 
 impl fmt::Debug for Right {
@@ -108,6 +123,21 @@ impl Rights {
         Self(self.0 & other.0)
     }
 
+    /// The rights that are in either set.
+    pub const fn or(self, other: Rights) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// This set without those of another.
+    pub const fn minus(self, other: Rights) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there is none in it.
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// This set without one right.
     pub const fn without(self, right: Right) -> Self {
         Self(self.0 & !(1 << right as u32))
@@ -116,6 +146,24 @@ impl Rights {
     /// The rights in their fixed order.
     pub fn iter(self) -> impl Iterator<Item = Right> {
         Right::ALL.iter().copied().filter(move |right| self.has(*right))
+    }
+}
+
+impl fmt::Display for Rights {
+    /// The rights' names with a space between them, which is also how a custom role is stored.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, right) in self.iter().enumerate() {
+            write!(f, "{}{right}", if at == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Rights {
+    type Err = UnknownRight;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRight> {
+        text.split_whitespace().try_fold(Rights::NONE, |set, right| Ok(set.or(Rights::of(&[right.parse()?]))))
     }
 }
 
@@ -188,6 +236,40 @@ impl FromStr for Role {
     }
 }
 
+/// The role that somebody has: a built-in one, or one of the workspace's own by its id. By id, so that a role made later
+/// under the name of one that was deleted is nobody's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RoleRef {
+    /// A built-in role.
+    BuiltIn(Role),
+    /// A custom role.
+    Custom(RoleId),
+}
+
+impl From<Role> for RoleRef {
+    fn from(role: Role) -> Self {
+        Self::BuiltIn(role)
+    }
+}
+
+impl fmt::Display for RoleRef {
+    /// As it is stored: the name of a built-in role, the id of a custom one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(role) => f.write_str(role.as_str()),
+            Self::Custom(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for RoleRef {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        text.parse().map(Self::BuiltIn).or_else(|_| text.parse().map(Self::Custom).map_err(|_| UnknownRole))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +295,16 @@ mod tests {
         assert_eq!(Role::Owner.rights().and(Rights::AGENT), Rights::AGENT);
         assert_eq!(Role::Auditor.rights().and(Rights::AGENT), Rights::of(&[Right::SecretList]));
         assert_eq!(Rights::AGENT, Role::Editor.rights());
+    }
+
+    /// A set survives being written down, and a word that is no right is no set.
+    #[test]
+    fn sets_are_written_and_read() {
+        for role in Role::ALL {
+            assert_eq!(role.rights().to_string().parse(), Ok(role.rights()));
+        }
+        assert_eq!("".parse(), Ok(Rights::NONE));
+        assert_eq!("secret.list secret.everything".parse::<Rights>(), Err(UnknownRight));
     }
 
     /// No right brings another with it.

@@ -23,10 +23,13 @@ impl Code {
             | Self::UnexpectedStatus => 422,
             Self::NameTaken
             | Self::SecretInUse
+            | Self::RoleInUse
+            | Self::LastOwner
             | Self::ProtectedEnvironment
             | Self::NotDeployed
             | Self::SecretDisabled
             | Self::NoValueInEnvironment
+            | Self::AlreadyDone
             | Self::Interrupted => 409,
             Self::VersionConflict => 412,
             Self::RedirectRefused | Self::ResponseUnscannable | Self::UpstreamFailed => 502,

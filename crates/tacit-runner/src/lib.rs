@@ -140,10 +140,11 @@ impl Runner {
             .into_iter()
             .filter_map(|r| if let Reference::Var(name) = r { Some(name.clone()) } else { None })
             .collect();
-        data.set_variables(self.vault.variables_for(caller, ticket.environment(), &variables).await?);
+        let using = Using::Run { ticket, step: &step.id };
+        data.set_variables(self.vault.variables_for(caller, using, ticket.environment(), &variables).await?);
         let request = SendRequest {
             caller,
-            using: Using::Run { ticket, step: &step.id },
+            using,
             environment: ticket.environment(),
             step: &step.http,
             template: &template,

@@ -6,9 +6,11 @@
 
 mod app;
 mod extract;
+mod idempotency;
 mod listen;
 mod mcp;
 mod observe;
+mod precondition;
 mod problem;
 mod root_key;
 mod router;
@@ -18,6 +20,6 @@ mod time;
 
 pub use router::openapi_json;
 pub use start::{
-    InitOptions, Initialised, RootKeySource, ServeOptions, StartError, VerifiedRecord, init, serve,
-    verify_record,
+    InitOptions, Initialised, Recovered, RootKeySource, ServeOptions, StartError, VerifiedRecord, init,
+    recover, serve, verify_record,
 };

@@ -7,15 +7,19 @@ use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt},
+    routes,
+};
 
 use crate::{
     app::App,
-    mcp, observe,
+    idempotency, mcp, observe,
     problem::ApiError,
     routes::{
-        accounts, agents, automations, base_url, events, leases, operations, proposals, relay, requests,
-        runs, secrets, values, variables, workspaces,
+        access, accounts, agents, automations, base_url, compare, events, grants, invitations, leases,
+        manifest, members, operations, proposals, relay, requests, runs, secrets, sessions, values,
+        variables, workspaces,
     },
 };
 
@@ -47,26 +51,47 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(operations::metrics))
         .routes(routes!(operations::openapi))
         .routes(routes!(accounts::who_am_i))
+        .routes(routes!(sessions::list, sessions::create, sessions::delete_all).layer(from_anybody()))
+        .routes(routes!(sessions::delete))
+        .routes(routes!(sessions::account))
+        .routes(routes!(sessions::change_password))
+        .routes(routes!(sessions::enrol))
+        .routes(routes!(sessions::confirm))
+        .routes(routes!(sessions::disable))
+        .routes(routes!(sessions::renew_recovery_codes))
+        .routes(routes!(invitations::accept).layer(from_anybody()))
+        .routes(routes!(invitations::list, invitations::create))
+        .routes(routes!(invitations::delete))
         .routes(routes!(workspaces::list, workspaces::create))
         .routes(routes!(workspaces::show, workspaces::update))
         .routes(routes!(workspaces::list_environments, workspaces::create_environment))
-        .routes(routes!(workspaces::list_members))
+        .routes(routes!(members::list, members::add))
+        .routes(routes!(members::update, members::remove))
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::delete))
         .routes(routes!(accounts::list_tokens, accounts::create_token))
         .routes(routes!(accounts::revoke_token))
+        .routes(routes!(grants::list_roles, grants::create_role))
+        .routes(routes!(grants::update_role, grants::delete_role))
+        .routes(routes!(grants::list_grants, grants::create_grant))
+        .routes(routes!(grants::delete_grant))
+        .routes(routes!(access::of_secret))
+        .routes(routes!(access::of_member))
         .routes(routes!(secrets::list, secrets::create))
         .routes(routes!(secrets::show, secrets::update, secrets::delete))
         .routes(routes!(secrets::restore))
         .routes(routes!(secrets::usages))
         .routes(routes!(secrets::disable))
         .routes(routes!(secrets::enable))
-        .routes(routes!(values::put))
+        .routes(routes!(values::put, values::delete))
         .routes(routes!(values::reveal))
         .routes(routes!(values::versions))
         .routes(routes!(values::roll_back))
         .routes(routes!(values::disable))
         .routes(routes!(values::enable))
+        .routes(routes!(compare::compare))
+        .routes(routes!(manifest::export))
+        .routes(routes!(manifest::import))
         .routes(routes!(variables::list, variables::create))
         .routes(routes!(variables::show, variables::update, variables::delete))
         .routes(routes!(variables::put))
@@ -86,6 +111,11 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(events::list))
 }
 
+/// For routes that read a body before they know whose it is.
+fn from_anybody() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(limits::SIGN_IN_BODY_BYTES_MAX)
+}
+
 /// The service: routes inside what surrounds every request.
 pub(crate) fn router(app: App) -> Router {
     let (routes, _) = documented().split_for_parts();
@@ -96,6 +126,7 @@ pub(crate) fn router(app: App) -> Router {
             ApiError::from(Problem::not_found("route").suggest("the routes are in /openapi.json"))
                 .into_response()
         })
+        .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(middleware::from_fn(observe::observe))

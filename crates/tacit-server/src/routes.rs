@@ -1,27 +1,38 @@
 //! One file per noun; in each, one function per route.
 
+pub(crate) mod access;
 pub(crate) mod accounts;
 pub(crate) mod agents;
 pub(crate) mod automations;
 pub(crate) mod base_url;
+pub(crate) mod compare;
 pub(crate) mod events;
+pub(crate) mod grants;
+pub(crate) mod invitations;
 pub(crate) mod leases;
+pub(crate) mod manifest;
+pub(crate) mod members;
 pub(crate) mod operations;
 pub(crate) mod proposals;
 pub(crate) mod relay;
 pub(crate) mod requests;
 pub(crate) mod runs;
 pub(crate) mod secrets;
+pub(crate) mod sessions;
 pub(crate) mod values;
 pub(crate) mod variables;
 pub(crate) mod workspaces;
 
-use tacit_model::{Destinations, EnvironmentName, Problem, Role, SecretName, limits, name::Folder};
+use axum::http::{HeaderName, HeaderValue};
+use tacit_model::{Destinations, EnvironmentName, Problem, SecretName, limits, name::Folder};
 
 use crate::problem::ApiError;
 
 /// What a handler gives back.
 pub(crate) type Answer<T> = Result<T, ApiError>;
+
+/// An answer with the tag of what it shows.
+pub(crate) type Tagged<T> = ([(HeaderName, HeaderValue); 1], axum::Json<T>);
 
 /// A name in a path: what is not a name names nothing.
 fn named(text: &str, what: &str) -> Result<SecretName, Problem> {
@@ -46,10 +57,6 @@ fn environment_in(field: &str, text: &str) -> Result<EnvironmentName, Problem> {
 
 fn folder(text: &str) -> Result<Folder, Problem> {
     text.parse().map_err(|error: tacit_model::NameError| Problem::invalid("folder", error.to_string()))
-}
-
-fn role(text: &str) -> Result<Role, Problem> {
-    text.parse().map_err(|error: tacit_model::right::UnknownRole| Problem::invalid("role", error.to_string()))
 }
 
 fn destinations(written: &[tacit_api::Destination]) -> Result<Destinations, Problem> {

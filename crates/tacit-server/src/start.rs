@@ -46,6 +46,14 @@ pub struct Initialised {
     pub token: String,
 }
 
+/// Whom `tacit recover` let in again. The token is shown once; therefore no `Debug`.
+pub struct Recovered {
+    /// The person's name.
+    pub name: String,
+    /// The token.
+    pub token: String,
+}
+
 /// What `tacit serve` needs.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -103,8 +111,11 @@ pub struct VerifiedRecord {
     pub root: String,
 }
 
-/// Seconds between two looks for what is past its window.
-const PURGE_EVERY_SECS: u64 = 3600;
+/// Seconds between two looks for what is past its window or due.
+const UPKEEP_EVERY_SECS: u64 = 60;
+
+/// Every how many rounds to look thoroughly.
+const UPKEEP_THOROUGH_ROUNDS: u64 = 60;
 
 /// Seconds that runs may go on after the signal to stop, when no request waits for them any more.
 const RUN_DRAIN_SECS_MAX: u64 = 30;
@@ -144,6 +155,34 @@ pub fn init(options: &InitOptions) -> Result<Initialised, StartError> {
             workspace: owner.workspace.to_string(),
             owner: owner.owner.to_string(),
             token: owner.token.dangerous_expose().to_owned(),
+        })
+    })
+}
+
+/// Lets somebody in again who cannot sign in any more: `user`, or who administers the instance. Refuses while a server holds
+/// the directory.
+///
+/// # Errors
+/// There is no instance, or no such person; the directory is in use; the root key is another one.
+pub fn recover(options: &InitOptions, user: Option<&str>) -> Result<Recovered, StartError> {
+    if !tacit_store::identity::has_database(&options.data) {
+        return Err(StartError::new(
+            format!("{} is no data directory that was initialised", options.data.display()),
+            "name one with --data",
+        ));
+    }
+    let name = user.map(str::parse::<tacit_model::SecretName>).transpose();
+    let name = name.map_err(|error| StartError::new(error.to_string(), "name a person with --user"))?;
+    let root = root_key(&options.data, options.root_key.as_ref(), false)?;
+    runtime()?.block_on(async {
+        let now = time::now();
+        let (vault, _) = open_instance(&options.data, root, now).await?;
+        let recovered = vault.recover(name.as_ref(), now).await;
+        vault.store().close();
+        let recovered = recovered?;
+        Ok(Recovered {
+            name: recovered.name.to_string(),
+            token: recovered.token.dangerous_expose().to_owned(),
         })
     })
 }
@@ -197,12 +236,12 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
         hosts,
         metrics,
     };
-    let purging = tokio::spawn(purge(vault.clone()));
+    let upkeep = tokio::spawn(keep_up(vault.clone()));
     // Before anybody is told that there is something to stop.
     let stop = stop_signal();
     announce(&listener.url(), owner.as_ref());
     listener.serve(router::router(app), proxy, stop).await;
-    purging.abort();
+    upkeep.abort();
     if tokio::time::timeout(Duration::from_secs(RUN_DRAIN_SECS_MAX), runner.idle()).await.is_err() {
         tracing::warn!("some runs were still going; the next start marks them interrupted");
     }
@@ -261,13 +300,35 @@ fn announce(url: &str, owner: Option<&FirstOwner>) {
     println!("tacit: ready on {url}");
 }
 
-async fn purge(vault: Vault) {
-    let mut every = tokio::time::interval(Duration::from_secs(PURGE_EVERY_SECS));
+/// What values need without anybody asking, again and again. Thoroughly at the start, every hour, and when a setting changed.
+async fn keep_up(vault: Vault) {
+    let mut every = tokio::time::interval(Duration::from_secs(UPKEEP_EVERY_SECS));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut round = 0_u64;
     loop {
-        every.tick().await;
-        match vault.purge_due(time::now()).await {
-            Ok(0) => {}
-            Ok(purged) => tracing::info!(purged, "secrets past their deletion window are destroyed"),
+        let is_wanted = tokio::select! {
+            _ = every.tick() => false,
+            () = vault.upkeep_wanted() => true,
+        };
+        let thorough = is_wanted || round.is_multiple_of(UPKEEP_THOROUGH_ROUNDS);
+        round += 1;
+        match vault.keep_up(time::now(), thorough).await {
+            Ok(done) => {
+                // Counts alone: a name of a secret is on no metric.
+                metrics::gauge!("tacit_secrets_due").set(done.due as f64);
+                metrics::gauge!("tacit_secrets_overdue").set(done.overdue as f64);
+                metrics::gauge!("tacit_secrets_expired").set(done.expired as f64);
+                metrics::counter!("tacit_versions_destroyed_total").increment(done.destroyed as u64);
+                metrics::counter!("tacit_secrets_purged_total").increment(done.purged as u64);
+                if done.purged + done.destroyed + done.reminded > 0 {
+                    tracing::info!(
+                        purged = done.purged,
+                        destroyed = done.destroyed,
+                        reminded = done.reminded,
+                        "what is past its window is destroyed, what is due is on the record"
+                    );
+                }
+            }
             Err(problem) => {
                 tracing::error!(cause = problem.cause(), "what is past its window could not be destroyed")
             }

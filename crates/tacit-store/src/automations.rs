@@ -65,6 +65,19 @@ impl Store {
         self.row(SQL, &args![workspace, name_key]).await?.map(automation).transpose()
     }
 
+    /// An automation by id.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn automation_by_id(
+        &self,
+        workspace: WorkspaceId,
+        id: AutomationId,
+    ) -> Result<Option<Automation>, ReadError> {
+        const SQL: &str = "SELECT id, name, created_at FROM automations WHERE workspace = ?1 AND id = ?2";
+        self.row(SQL, &args![workspace, id]).await?.map(automation).transpose()
+    }
+
     /// Automations by name, after a name key.
     ///
     /// # Errors
@@ -199,11 +212,12 @@ pub fn publish(
 }
 
 /// Removes an automation everywhere.
-pub fn delete(workspace: WorkspaceId, automation: AutomationId) -> [Statement; 3] {
+pub fn delete(workspace: WorkspaceId, automation: AutomationId) -> [Statement; 4] {
     let key = || args![workspace, automation];
     [
         Statement::new("DELETE FROM automation_grants WHERE workspace = ?1 AND automation = ?2", key()),
         Statement::new("DELETE FROM automation_definitions WHERE workspace = ?1 AND automation = ?2", key()),
+        crate::grants::delete_of(workspace, automation.as_bytes()),
         Statement::exactly_one("DELETE FROM automations WHERE workspace = ?1 AND id = ?2", key()),
     ]
 }

@@ -52,7 +52,7 @@ impl From<&Event> for NewEvent {
     }
 }
 
-/// Statements and events of one workspace, written together.
+/// Statements and events, written together: of one workspace, but for what [`Change::and_elsewhere`] adds.
 #[derive(Debug)]
 pub struct Change {
     pub(crate) workspace: WorkspaceId,
@@ -61,6 +61,7 @@ pub struct Change {
     pub(crate) bumps_revision: bool,
     pub(crate) statements: Vec<Statement>,
     pub(crate) events: Vec<NewEvent>,
+    pub(crate) elsewhere: Vec<Change>,
 }
 
 impl Change {
@@ -73,7 +74,22 @@ impl Change {
             bumps_revision: false,
             statements: Vec::new(),
             events: Vec::new(),
+            elsewhere: Vec::new(),
         }
+    }
+
+    /// What the change means to another workspace: its revision and events, in the same transaction. For people, who belong to
+    /// several.
+    #[must_use]
+    pub fn and_elsewhere(mut self, other: Change) -> Self {
+        debug_assert!(other.statements.is_empty() && other.expected_revision.is_none(), "only told of it");
+        self.elsewhere.push(other);
+        self
+    }
+
+    /// The change, workspace by workspace.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Change> {
+        std::iter::once(self).chain(&self.elsewhere)
     }
 
     /// In the database file itself, not only in its journal, when it is acknowledged.
@@ -118,7 +134,13 @@ impl Change {
         self.statements.extend(other.statements);
         self.events.extend(other.events);
         self.bumps_revision |= other.bumps_revision;
+        self.elsewhere.extend(other.elsewhere);
         self
+    }
+
+    /// Whether it puts anything on the record.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Adds an event.

@@ -15,7 +15,7 @@ pub struct WrappedKey {
     pub wrapped: Vec<u8>,
 }
 
-fn narrow(number: i64) -> Result<u32, ReadError> {
+pub(crate) fn narrow(number: i64) -> Result<u32, ReadError> {
     u32::try_from(number).map_err(|_| ReadError("a key's generation is out of range".to_owned()))
 }
 

@@ -10,8 +10,11 @@
 #![forbid(unsafe_code)]
 
 mod change;
+#[cfg(all(feature = "dangerous-switches", debug_assertions))]
+pub mod dangerous;
 mod error;
 mod migrate;
+mod search;
 mod sqlite;
 mod value;
 mod writer;
@@ -19,10 +22,17 @@ mod writer;
 pub mod agent_sessions;
 pub mod automations;
 pub mod events;
+pub mod fingerprints;
+pub mod grants;
+pub mod idempotency;
 pub mod identity;
 pub mod keys;
 pub mod leases;
+pub mod people;
 pub mod principals;
+pub mod reasons;
+pub mod reminders;
+pub mod roles;
 pub mod runs;
 pub mod secrets;
 pub mod variables;

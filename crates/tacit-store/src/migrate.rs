@@ -8,6 +8,8 @@ use crate::StoreError;
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/sqlite/0001_start.sql")),
     (2, include_str!("../migrations/sqlite/0002_leases.sql")),
+    (3, include_str!("../migrations/sqlite/0003_life.sql")),
+    (4, include_str!("../migrations/sqlite/0004_access.sql")),
 ];
 
 /// The newest schema this binary knows.

@@ -1,6 +1,6 @@
 //! People, service accounts, memberships and tokens.
 
-use tacit_model::{Role, SecretName, ServiceAccountId, Timestamp, TokenId, UserId, WorkspaceId};
+use tacit_model::{RoleRef, SecretName, ServiceAccountId, Timestamp, TokenId, UserId, WorkspaceId};
 
 use crate::{
     ReadError, Statement, Store,
@@ -28,9 +28,11 @@ pub struct Member {
     /// The person's name.
     pub name: SecretName,
     /// The person's role here.
-    pub role: Role,
+    pub role: RoleRef,
     /// Since when.
     pub created_at: Timestamp,
+    /// Until when.
+    pub until: Option<Timestamp>,
 }
 
 /// A machine's account in a workspace.
@@ -41,7 +43,7 @@ pub struct ServiceAccount {
     /// The name, unique in the workspace.
     pub name: SecretName,
     /// Its role.
-    pub role: Role,
+    pub role: RoleRef,
     /// When made.
     pub created_at: Timestamp,
 }
@@ -106,6 +108,27 @@ impl Store {
         self.rows(SQL, &args![workspace, account]).await?.into_iter().map(token).collect()
     }
 
+    /// The tokens that belong to a person without a session, oldest first: those of set-up.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn tokens_of_user(&self, user: UserId) -> Result<Vec<Token>, ReadError> {
+        const SQL: &str =
+            "SELECT id, hash, user_id, workspace, service_account, created_at, expires_at FROM tokens
+             WHERE user_id = ?1 ORDER BY created_at, id";
+        self.rows(SQL, &args![user]).await?.into_iter().map(token).collect()
+    }
+
+    /// The person who administers the instance: whom set-up made.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn instance_admin(&self) -> Result<Option<User>, ReadError> {
+        const SQL: &str = "SELECT id, name, instance_admin, created_at FROM users
+             WHERE instance_admin ORDER BY created_at, id LIMIT 1";
+        self.row(SQL, &args![]).await?.map(user).transpose()
+    }
+
     /// A person.
     ///
     /// # Errors
@@ -130,7 +153,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn member(&self, workspace: WorkspaceId, user: UserId) -> Result<Option<Member>, ReadError> {
         const SQL: &str =
-            "SELECT u.id, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id
+            "SELECT u.id, u.name, m.role, m.created_at, m.until FROM members m JOIN users u ON u.id = m.user_id
              WHERE m.workspace = ?1 AND m.user_id = ?2";
         self.row(SQL, &args![workspace, user]).await?.map(member).transpose()
     }
@@ -141,7 +164,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn members(&self, workspace: WorkspaceId) -> Result<Vec<Member>, ReadError> {
         const SQL: &str =
-            "SELECT u.id, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id
+            "SELECT u.id, u.name, m.role, m.created_at, m.until FROM members m JOIN users u ON u.id = m.user_id
              WHERE m.workspace = ?1 ORDER BY u.name_key";
         self.rows(SQL, &args![workspace]).await?.into_iter().map(member).collect()
     }
@@ -199,7 +222,13 @@ fn user(mut row: Row) -> Result<User, ReadError> {
 }
 
 fn member(mut row: Row) -> Result<Member, ReadError> {
-    Ok(Member { user: row.take()?, name: row.parse()?, role: row.parse()?, created_at: row.take()? })
+    Ok(Member {
+        user: row.take()?,
+        name: row.parse()?,
+        role: row.parse()?,
+        created_at: row.take()?,
+        until: row.take()?,
+    })
 }
 
 fn account(mut row: Row) -> Result<ServiceAccount, ReadError> {
@@ -215,10 +244,37 @@ pub fn insert_user(user: &User) -> Statement {
 }
 
 /// Makes a person a member of a workspace.
-pub fn insert_member(workspace: WorkspaceId, user: UserId, role: Role, now: Timestamp) -> Statement {
+pub fn insert_member(
+    workspace: WorkspaceId,
+    user: UserId,
+    role: RoleRef,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Statement {
     Statement::new(
-        "INSERT INTO members (workspace, user_id, role, created_at) VALUES (?1, ?2, ?3, ?4)",
-        args![workspace, user, role.as_str(), now],
+        "INSERT INTO members (workspace, user_id, role, created_at, until) VALUES (?1, ?2, ?3, ?4, ?5)",
+        args![workspace, user, role.to_string(), now, until],
+    )
+}
+
+/// Gives a member another role or another end.
+pub fn update_member(
+    workspace: WorkspaceId,
+    user: UserId,
+    role: RoleRef,
+    until: Option<Timestamp>,
+) -> Statement {
+    Statement::exactly_one(
+        "UPDATE members SET role = ?3, until = ?4 WHERE workspace = ?1 AND user_id = ?2",
+        args![workspace, user, role.to_string(), until],
+    )
+}
+
+/// Takes a person out of a workspace.
+pub fn delete_member(workspace: WorkspaceId, user: UserId) -> Statement {
+    Statement::exactly_one(
+        "DELETE FROM members WHERE workspace = ?1 AND user_id = ?2",
+        args![workspace, user],
     )
 }
 
@@ -231,7 +287,7 @@ pub fn insert_service_account(workspace: WorkspaceId, account: &ServiceAccount) 
             account.id,
             account.name.as_str(),
             account.name.key(),
-            account.role.as_str(),
+            account.role.to_string(),
             account.created_at
         ],
     )
@@ -269,4 +325,9 @@ pub fn delete_token(workspace: WorkspaceId, account: ServiceAccountId, id: Token
         "DELETE FROM tokens WHERE workspace = ?1 AND service_account = ?2 AND id = ?3",
         args![workspace, account, id],
     )
+}
+
+/// Ends a token that belongs to a person without a session.
+pub fn delete_token_of_user(user: UserId, id: TokenId) -> Statement {
+    Statement::exactly_one("DELETE FROM tokens WHERE user_id = ?1 AND id = ?2", args![user, id])
 }

@@ -1,4 +1,6 @@
-//! Secrets, their values and versions. Everything that is secret in them is sealed before it gets here.
+//! Secrets. Their values and versions are in `secrets/versions.rs`.
+
+mod versions;
 
 use tacit_model::{
     Destinations, EnvironmentId, SecretId, SecretName, SecretType, Timestamp, Visibility, WorkspaceId,
@@ -7,7 +9,14 @@ use tacit_model::{
 
 use crate::{
     ReadError, Statement, Store,
+    reminders::{NO_REMINDER, Reminder},
+    search,
     value::{Row, Val, args},
+};
+
+pub use versions::{
+    PastVersion, Value, Version, VersionHistory, delete_value, destroy_version, insert_version,
+    reseal_version, set_value_disabled,
 };
 
 /// A secret without its values.
@@ -45,41 +54,14 @@ pub struct Secret {
     pub proposed: bool,
     /// Where its proposer would have it go. Not in force.
     pub suggested_destinations: Destinations,
+    /// When the oldest value in force is due to be replaced. Kept by the store, from the dates of the values.
+    pub rotate_at: Option<Timestamp>,
+    /// Until when a deleted one can be restored, as it was said when it was deleted. A window that became longer since then
+    /// holds, too; one that became shorter does not.
+    pub purge_at: Option<Timestamp>,
 }
 
-/// A secret's value in one environment: which version is current.
-#[derive(Clone, Debug)]
-pub struct Value {
-    /// The environment.
-    pub environment: EnvironmentId,
-    /// The version in force.
-    pub current: i64,
-    /// The highest version there ever was.
-    pub latest: i64,
-    /// Whether it is switched off here.
-    pub disabled: bool,
-    /// When the current version was written.
-    pub set_at: Timestamp,
-    /// The current version's fields that are not hidden, as JSON.
-    pub shown: String,
-}
-
-/// One version of a value.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// Its number, from 1.
-    pub version: i64,
-    /// The sealed record.
-    pub sealed: Vec<u8>,
-    /// The fields that are not hidden, as JSON.
-    pub shown: String,
-    /// When written.
-    pub created_at: Timestamp,
-    /// By whom.
-    pub created_by: String,
-}
-
-fn secret(mut row: Row) -> Result<Secret, ReadError> {
+pub(crate) fn secret(mut row: Row) -> Result<Secret, ReadError> {
     let bad = |_| ReadError("a secret's row does not parse".to_owned());
     Ok(Secret {
         id: row.take()?,
@@ -98,12 +80,17 @@ fn secret(mut row: Row) -> Result<Secret, ReadError> {
         updated_at: row.take()?,
         proposed: row.take()?,
         suggested_destinations: destinations(&row.take::<String>()?)?,
+        rotate_at: row.take()?,
+        purge_at: row.take()?,
     })
 }
 
 fn destinations(text: &str) -> Result<Destinations, ReadError> {
     serde_json::from_str(text).map_err(|_| ReadError("a secret's destinations do not parse".to_owned()))
 }
+
+/// Serials are below; above them a row's number has its workspace's.
+const SERIALS_END: i64 = 1 << 32;
 
 /// What a list of secrets may be narrowed by.
 #[derive(Clone, Debug, Default)]
@@ -122,10 +109,21 @@ pub struct Filter {
     pub proposed: Option<bool>,
     /// Deleted ones instead of the others.
     pub deleted: bool,
-    /// Only after this name key.
+    /// Only with this reminder at a time; `None` within for those without one.
+    pub reminder: Option<(Option<Reminder>, Timestamp)>,
+    /// Only after this name key; of a search, where the page before ended.
     pub after: Option<String>,
     /// Rows at most.
     pub limit: usize,
+}
+
+/// A secret as a list has it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The secret.
+    pub secret: Secret,
+    /// What the next page begins after, if this is the last of its page.
+    pub key: String,
 }
 
 impl Store {
@@ -135,7 +133,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn secret(&self, workspace: WorkspaceId, name_key: &str) -> Result<Option<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets WHERE workspace = ?1 AND name_key = ?2";
+             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations, rotate_at, purge_at FROM secrets WHERE workspace = ?1 AND name_key = ?2";
         self.row(SQL, &args![workspace, name_key]).await?.map(secret).transpose()
     }
 
@@ -149,37 +147,85 @@ impl Store {
         id: SecretId,
     ) -> Result<Option<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets WHERE workspace = ?1 AND id = ?2";
+             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations, rotate_at, purge_at FROM secrets WHERE workspace = ?1 AND id = ?2";
         self.row(SQL, &args![workspace, id]).await?.map(secret).transpose()
     }
 
-    /// Secrets by name.
+    /// Secrets by name; of a search, the newest first.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn secrets(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Secret>, ReadError> {
-        const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets s
-             WHERE workspace = ?1 AND (deleted_at IS NOT NULL) = ?9 AND name_key > ?2
+    pub async fn secrets(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Vec<Listed>, ReadError> {
+        const BY_NAME: &str = "SELECT name_key, id, name, kind, visibility, description, folder, destinations, rotate_every_days,
+             expires_at, disabled, deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations, rotate_at, purge_at
+             FROM secrets s
+             WHERE workspace = ?1 AND (deleted_at IS NOT NULL) = ?2 AND name_key > ?10
                AND (?3 IS NULL OR kind = ?3)
                AND (?4 IS NULL OR folder = ?4 OR substr(folder, 1, length(?4) + 1) = ?4 || '/')
-               AND (?5 IS NULL OR EXISTS (SELECT 1 FROM secret_values v WHERE v.workspace = ?1 AND v.secret = s.id AND v.environment = ?5))
-               AND (?6 IS NULL OR instr(name_key, ?6) > 0 OR instr(lower(description), ?6) > 0 OR instr(lower(folder), ?6) > 0)
-               AND (?7 IS NULL OR disabled = ?7) AND (?10 IS NULL OR proposed = ?10)
-             ORDER BY name_key LIMIT ?8";
-        let args = args![
-            workspace,
-            filter.after.clone().unwrap_or_default(),
-            filter.kind.map(SecretType::as_str),
-            filter.folder.as_deref(),
-            filter.environment,
-            filter.search.as_ref().map(|text| text.to_lowercase()),
-            filter.disabled,
-            filter.limit as i64,
-            filter.deleted,
-            filter.proposed,
+               AND (?5 IS NULL OR EXISTS (SELECT 1 FROM secret_values v
+                    WHERE v.workspace = ?1 AND v.secret = s.id AND v.environment = ?5 AND v.current > 0))
+               AND (?6 IS NULL OR disabled = ?6) AND (?7 IS NULL OR proposed = ?7)
+               AND (?8 IS NULL OR ?8 = CASE WHEN expires_at <= ?9 THEN 'expired' WHEN rotate_at <= ?9 THEN 'overdue'
+                    WHEN min(coalesce(expires_at, rotate_at), coalesce(rotate_at, expires_at)) <= ?9 + 604800000 THEN 'due'
+                    ELSE 'none' END)
+             ORDER BY name_key LIMIT ?11";
+        const SEARCH: &str = "SELECT s.serial, s.id, s.name, s.kind, s.visibility, s.description, s.folder, s.destinations,
+             s.rotate_every_days, s.expires_at, s.disabled, s.deleted_at, s.created_at, s.created_by, s.updated_at, s.proposed,
+             s.suggested_destinations, s.rotate_at, s.purge_at
+             FROM secret_grams g CROSS JOIN secrets s ON s.workspace = ?1 AND s.serial = (g.rowid & 4294967295)
+             WHERE g.secret_grams MATCH ?12
+               AND g.rowid > (SELECT number << 32 FROM workspaces WHERE id = ?1)
+               AND g.rowid < (SELECT number << 32 FROM workspaces WHERE id = ?1) + ?10
+               AND instr(s.search_text, ?13) > 0
+               AND (s.deleted_at IS NOT NULL) = ?2
+               AND (?3 IS NULL OR s.kind = ?3)
+               AND (?4 IS NULL OR s.folder = ?4 OR substr(s.folder, 1, length(?4) + 1) = ?4 || '/')
+               AND (?5 IS NULL OR EXISTS (SELECT 1 FROM secret_values v
+                    WHERE v.workspace = ?1 AND v.secret = s.id AND v.environment = ?5 AND v.current > 0))
+               AND (?6 IS NULL OR s.disabled = ?6) AND (?7 IS NULL OR s.proposed = ?7)
+               AND (?8 IS NULL OR ?8 = CASE WHEN s.expires_at <= ?9 THEN 'expired' WHEN s.rotate_at <= ?9 THEN 'overdue'
+                    WHEN min(coalesce(s.expires_at, s.rotate_at), coalesce(s.rotate_at, s.expires_at)) <= ?9 + 604800000 THEN 'due'
+                    ELSE 'none' END)
+             ORDER BY g.rowid DESC LIMIT ?11";
+        let needle = filter.search.as_deref().map(search::needle).unwrap_or_default();
+        let query = search::query(&needle);
+        let reminder = filter.reminder.map(|(reminder, _)| reminder.map_or(NO_REMINDER, Reminder::as_str));
+        let now = filter.reminder.map(|(_, now)| now);
+        let after = match (&query, &filter.after) {
+            (None, after) => Val::Text(after.clone().unwrap_or_default()),
+            (Some(_), None) => Val::I64(SERIALS_END),
+            (Some(_), Some(after)) if after.is_empty() => Val::I64(SERIALS_END),
+            // What is no serial is not from here, and nothing comes after it. A greater number would lead into the rows of the
+            // next workspace.
+            (Some(_), Some(after)) => {
+                let serial = after.parse().ok().filter(|serial| (0..SERIALS_END).contains(serial));
+                Val::I64(serial.unwrap_or(0))
+            }
+        };
+        let mut args = vec![
+            workspace.into(),
+            filter.deleted.into(),
+            filter.kind.map(SecretType::as_str).into(),
+            filter.folder.as_deref().into(),
+            filter.environment.into(),
+            filter.disabled.into(),
+            filter.proposed.into(),
+            reminder.into(),
+            now.into(),
+            after,
+            (filter.limit as i64).into(),
         ];
-        self.rows(SQL, &args).await?.into_iter().map(secret).collect()
+        let Some(query) = query else {
+            let rows = self.rows(BY_NAME, &args).await?;
+            return rows
+                .into_iter()
+                .map(|mut row| Ok(Listed { key: row.take()?, secret: secret(row)? }))
+                .collect();
+        };
+        args.extend([query.into(), needle.into()]);
+        let rows = self.rows(SEARCH, &args).await?;
+        let listed = |mut row: Row| Ok(Listed { key: row.take::<i64>()?.to_string(), secret: secret(row)? });
+        rows.into_iter().map(listed).collect()
     }
 
     /// How many secrets a workspace has, deleted ones included.
@@ -204,7 +250,7 @@ impl Store {
     ) -> Result<Vec<(Secret, bool)>, ReadError> {
         const SQL: &str = "SELECT max(h.sent), s.id, s.name, s.kind, s.visibility, s.description, s.folder, s.destinations,
              s.rotate_every_days, s.expires_at, s.disabled, s.deleted_at, s.created_at, s.created_by, s.updated_at,
-             s.proposed, s.suggested_destinations
+             s.proposed, s.suggested_destinations, s.rotate_at, s.purge_at
              FROM (SELECT secret, 0 AS sent FROM secret_hosts WHERE workspace = ?1 AND host_key IN (?2, ?3)
                    UNION ALL SELECT secret, 1 AS sent FROM secret_sent WHERE workspace = ?1 AND host_key = ?2) h
              JOIN secrets s ON s.workspace = ?1 AND s.id = h.secret GROUP BY s.id ORDER BY s.id LIMIT ?4";
@@ -228,7 +274,7 @@ impl Store {
         self.row(SQL, &args![workspace]).await?.map_or(Ok(0), |mut row| row.take())
     }
 
-    /// Secrets that were deleted before a time and are still kept.
+    /// Secrets that were deleted before a time, and of which it was not said that they are kept for longer than `now`.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -236,71 +282,12 @@ impl Store {
         &self,
         workspace: WorkspaceId,
         time: Timestamp,
+        now: Timestamp,
     ) -> Result<Vec<Secret>, ReadError> {
         const SQL: &str = "SELECT id, name, kind, visibility, description, folder, destinations, rotate_every_days, expires_at, disabled,
-             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations FROM secrets WHERE workspace = ?1 AND deleted_at < ?2";
-        self.rows(SQL, &args![workspace, time]).await?.into_iter().map(secret).collect()
-    }
-
-    /// In which environments a secret has a value.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn values(&self, workspace: WorkspaceId, secret: SecretId) -> Result<Vec<Value>, ReadError> {
-        const SQL: &str = "SELECT v.environment, v.current, v.latest, v.disabled, r.created_at, r.shown
-             FROM secret_values v JOIN secret_versions r
-               ON r.workspace = v.workspace AND r.secret = v.secret AND r.environment = v.environment AND r.version = v.current
-             WHERE v.workspace = ?1 AND v.secret = ?2";
-        let value = |mut row: Row| {
-            Ok(Value {
-                environment: row.take()?,
-                current: row.take()?,
-                latest: row.take()?,
-                disabled: row.take()?,
-                set_at: row.take()?,
-                shown: row.take()?,
-            })
-        };
-        self.rows(SQL, &args![workspace, secret]).await?.into_iter().map(value).collect()
-    }
-
-    /// The highest version number ever used in an environment; 0 for none. It outlives the value itself.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn latest_version(
-        &self,
-        workspace: WorkspaceId,
-        secret: SecretId,
-        environment: EnvironmentId,
-    ) -> Result<i64, ReadError> {
-        const SQL: &str =
-            "SELECT latest FROM secret_values WHERE workspace = ?1 AND secret = ?2 AND environment = ?3";
-        self.row(SQL, &args![workspace, secret, environment]).await?.map_or(Ok(0), |mut row| row.take())
-    }
-
-    /// The kept versions of a value, newest first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn versions(
-        &self,
-        workspace: WorkspaceId,
-        secret: SecretId,
-        environment: EnvironmentId,
-    ) -> Result<Vec<Version>, ReadError> {
-        const SQL: &str = "SELECT version, sealed, shown, created_at, created_by FROM secret_versions
-             WHERE workspace = ?1 AND secret = ?2 AND environment = ?3 ORDER BY version DESC";
-        let version = |mut row: Row| {
-            Ok(Version {
-                version: row.take()?,
-                sealed: row.take()?,
-                shown: row.take()?,
-                created_at: row.take()?,
-                created_by: row.take()?,
-            })
-        };
-        self.rows(SQL, &args![workspace, secret, environment]).await?.into_iter().map(version).collect()
+             deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations, rotate_at, purge_at FROM secrets WHERE workspace = ?1 AND deleted_at <= ?2
+             AND (purge_at IS NULL OR purge_at <= ?3)";
+        self.rows(SQL, &args![workspace, time, now]).await?.into_iter().map(secret).collect()
     }
 }
 
@@ -323,8 +310,9 @@ pub fn insert(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
         insert_name(workspace, &secret.name, secret.id.as_bytes()),
         Statement::new(
             "INSERT INTO secrets (workspace, id, name, name_key, kind, visibility, description, folder, destinations, rotate_every_days,
-             expires_at, disabled, deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             expires_at, disabled, deleted_at, created_at, created_by, updated_at, proposed, suggested_destinations, search_text, serial)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+             (SELECT coalesce(max(serial), 0) + 1 FROM secrets WHERE workspace = ?1))",
             args![
                 workspace,
                 secret.id,
@@ -343,9 +331,11 @@ pub fn insert(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
                 secret.created_by.as_str(),
                 secret.updated_at,
                 secret.proposed,
-                policy_text(&secret.suggested_destinations)
+                policy_text(&secret.suggested_destinations),
+                search::search_text(secret)
             ],
         ),
+        search::insert(workspace, secret),
     ];
     statements.extend(host_rows(workspace, secret));
     statements
@@ -354,9 +344,11 @@ pub fn insert(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
 /// Writes what may be changed of a secret: description, folder, destinations, dates, state.
 pub fn update(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
     let mut statements = vec![
+        search::update(workspace, secret),
         Statement::exactly_one(
             "UPDATE secrets SET description = ?3, folder = ?4, destinations = ?5, rotate_every_days = ?6, expires_at = ?7, disabled = ?8,
-             deleted_at = ?9, updated_at = ?10, proposed = ?11, suggested_destinations = ?12 WHERE workspace = ?1 AND id = ?2",
+             deleted_at = ?9, updated_at = ?10, proposed = ?11, suggested_destinations = ?12,
+             search_text = ?13, purge_at = ?14 WHERE workspace = ?1 AND id = ?2",
             args![
                 workspace,
                 secret.id,
@@ -369,9 +361,12 @@ pub fn update(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
                 secret.deleted_at,
                 secret.updated_at,
                 secret.proposed,
-                policy_text(&secret.suggested_destinations)
+                policy_text(&secret.suggested_destinations),
+                search::search_text(secret),
+                secret.purge_at
             ],
         ),
+        versions::refresh_dates(workspace, secret.id),
         Statement::new("DELETE FROM secret_hosts WHERE workspace = ?1 AND secret = ?2", args![workspace, secret.id]),
     ];
     statements.extend(host_rows(workspace, secret));
@@ -395,14 +390,16 @@ pub fn insert_sent(workspace: WorkspaceId, secret: SecretId, host_key: &str) -> 
 }
 
 /// Removes a secret with all its values and frees its name.
-pub fn purge(workspace: WorkspaceId, secret: &Secret) -> [Statement; 6] {
+pub fn purge(workspace: WorkspaceId, secret: &Secret) -> [Statement; 8] {
     let key = || args![workspace, secret.id];
     [
+        search::delete(workspace, secret.id),
         Statement::new("DELETE FROM secret_sent WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_hosts WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_versions WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_values WHERE workspace = ?1 AND secret = ?2", key()),
         delete_name(workspace, &secret.name),
+        crate::grants::delete_of_secret(workspace, secret.id),
         Statement::exactly_one("DELETE FROM secrets WHERE workspace = ?1 AND id = ?2", key()),
     ]
 }
@@ -421,74 +418,4 @@ fn host_rows(workspace: WorkspaceId, secret: &Secret) -> Vec<Statement> {
         )
     };
     keys.into_iter().map(row).collect()
-}
-
-/// Adds a version and makes it current.
-pub fn insert_version(
-    workspace: WorkspaceId,
-    secret: SecretId,
-    environment: EnvironmentId,
-    version: &Version,
-) -> [Statement; 2] {
-    [
-        Statement::new(
-            "INSERT INTO secret_versions (workspace, secret, environment, version, sealed, shown, created_at, created_by)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            args![
-                workspace,
-                secret,
-                environment,
-                version.version,
-                &version.sealed[..],
-                version.shown.as_str(),
-                version.created_at,
-                version.created_by.as_str()
-            ],
-        ),
-        Statement::new(
-            "INSERT INTO secret_values (workspace, secret, environment, current, latest, disabled) VALUES (?1, ?2, ?3, ?4, ?4, 0)
-             ON CONFLICT (workspace, secret, environment) DO UPDATE SET current = excluded.current, latest = excluded.latest",
-            args![workspace, secret, environment, version.version],
-        ),
-    ]
-}
-
-/// Replaces the sealed record of one version (its policy or key changed, its value did not).
-pub fn reseal_version(
-    workspace: WorkspaceId,
-    secret: SecretId,
-    environment: EnvironmentId,
-    version: i64,
-    sealed: &[u8],
-) -> Statement {
-    Statement::exactly_one(
-        "UPDATE secret_versions SET sealed = ?5 WHERE workspace = ?1 AND secret = ?2 AND environment = ?3 AND version = ?4",
-        args![workspace, secret, environment, version, sealed],
-    )
-}
-
-/// Destroys one version.
-pub fn delete_version(
-    workspace: WorkspaceId,
-    secret: SecretId,
-    environment: EnvironmentId,
-    version: i64,
-) -> Statement {
-    Statement::exactly_one(
-        "DELETE FROM secret_versions WHERE workspace = ?1 AND secret = ?2 AND environment = ?3 AND version = ?4",
-        args![workspace, secret, environment, version],
-    )
-}
-
-/// Switches a value off or on in one environment.
-pub fn set_value_disabled(
-    workspace: WorkspaceId,
-    secret: SecretId,
-    environment: EnvironmentId,
-    disabled: bool,
-) -> Statement {
-    Statement::exactly_one(
-        "UPDATE secret_values SET disabled = ?4 WHERE workspace = ?1 AND secret = ?2 AND environment = ?3",
-        args![workspace, secret, environment, disabled],
-    )
 }

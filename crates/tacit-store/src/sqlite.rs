@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use tacit_model::WorkspaceId;
 
 use crate::{
-    Change, Committed, ReadError, StoreError, WriteError, migrate,
+    Change, Committed, ReadError, StoreError, WriteError, migrate, search,
     value::{Row, Val},
     writer::Writer,
 };
@@ -56,6 +56,7 @@ impl Sqlite {
         )?;
         set_up_writer(&connection)?;
         migrate::migrate(&mut connection)?;
+        search::index_missing(&mut connection)?;
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
         let revisions = Revisions::default();
         let writer = Writer::start(connection, Arc::clone(&revisions))?;
@@ -124,6 +125,8 @@ impl Sqlite {
     /// Runs a query on this thread: a read by key takes microseconds, a hand-over to another thread more than that.
     pub(crate) fn rows(&self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, ReadError> {
         let connection = self.reader()?;
+        #[cfg(all(feature = "dangerous-switches", debug_assertions))]
+        let sql = &*crate::dangerous::widened(sql);
         let rows = query(&connection, sql, args)?;
         let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS_IDLE_MAX {

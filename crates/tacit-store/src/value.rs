@@ -100,7 +100,11 @@ ids!(
     AutomationId,
     RunId,
     LeaseId,
-    AgentSessionId
+    AgentSessionId,
+    RoleId,
+    GrantId,
+    SessionId,
+    InvitationId
 );
 
 /// One row; its values are taken out from left to right.

@@ -18,6 +18,10 @@ pub struct Settings {
     pub deletion_window_days: i64,
     /// Whether values in protected environments may be deleted.
     pub allow_protected_delete: bool,
+    /// Whether looking at a value needs a reason.
+    pub reveal_needs_reason: bool,
+    /// Seconds after which a client should hide a value that was looked at.
+    pub hide_after_secs: i64,
 }
 
 impl Default for Settings {
@@ -27,6 +31,8 @@ impl Default for Settings {
             version_keep_count: limits::VERSION_KEEP_COUNT_DEFAULT,
             deletion_window_days: limits::DELETION_WINDOW_DAYS_DEFAULT,
             allow_protected_delete: false,
+            reveal_needs_reason: false,
+            hide_after_secs: limits::HIDE_AFTER_SECS_DEFAULT,
         }
     }
 }
@@ -66,6 +72,8 @@ fn workspace(mut row: Row) -> Result<Workspace, ReadError> {
             version_keep_count: row.take()?,
             deletion_window_days: row.take()?,
             allow_protected_delete: row.take()?,
+            reveal_needs_reason: row.take()?,
+            hide_after_secs: row.take()?,
         },
         created_at: row.take()?,
     })
@@ -77,7 +85,8 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn workspace(&self, name: &WorkspaceName) -> Result<Option<Workspace>, ReadError> {
-        const SQL: &str = "SELECT id, name, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete, created_at
+        const SQL: &str = "SELECT id, name, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete,
+             reveal_needs_reason, hide_after_secs, created_at
              FROM workspaces WHERE name = ?1";
         self.row(SQL, &args![name.as_str()]).await?.map(workspace).transpose()
     }
@@ -87,7 +96,8 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn workspaces(&self) -> Result<Vec<Workspace>, ReadError> {
-        const SQL: &str = "SELECT id, name, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete, created_at
+        const SQL: &str = "SELECT id, name, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete,
+             reveal_needs_reason, hide_after_secs, created_at
              FROM workspaces ORDER BY name";
         self.rows(SQL, &[]).await?.into_iter().map(workspace).collect()
     }
@@ -114,8 +124,8 @@ impl Store {
 /// Makes a workspace, at revision 1.
 pub fn insert(workspace: &Workspace) -> Statement {
     Statement::new(
-        "INSERT INTO workspaces (id, name, revision, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete, created_at)
-         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO workspaces (id, name, revision, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete, created_at, number)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, (SELECT coalesce(max(number), 0) + 1 FROM workspaces))",
         args![
             workspace.id,
             workspace.name.as_str(),
@@ -131,13 +141,16 @@ pub fn insert(workspace: &Workspace) -> Statement {
 /// Changes a workspace's settings.
 pub fn update_settings(workspace: WorkspaceId, settings: &Settings) -> Statement {
     Statement::exactly_one(
-        "UPDATE workspaces SET version_keep_days = ?2, version_keep_count = ?3, deletion_window_days = ?4, allow_protected_delete = ?5 WHERE id = ?1",
+        "UPDATE workspaces SET version_keep_days = ?2, version_keep_count = ?3, deletion_window_days = ?4, allow_protected_delete = ?5,
+             reveal_needs_reason = ?6, hide_after_secs = ?7 WHERE id = ?1",
         args![
             workspace,
             settings.version_keep_days,
             settings.version_keep_count,
             settings.deletion_window_days,
-            settings.allow_protected_delete
+            settings.allow_protected_delete,
+            settings.reveal_needs_reason,
+            settings.hide_after_secs
         ],
     )
 }

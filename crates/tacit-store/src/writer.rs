@@ -148,8 +148,9 @@ impl Loop {
             let mut results = Vec::with_capacity(batch.len());
             for job in &batch {
                 let result = self.apply(&job.change)?;
-                if result.is_ok() && job.change.bumps_revision {
-                    changed.push(job.change.workspace);
+                if result.is_ok() {
+                    let bumped = job.change.parts().filter(|part| part.bumps_revision);
+                    changed.extend(bumped.map(|part| part.workspace));
                 }
                 results.push(result);
             }
@@ -168,7 +169,8 @@ impl Loop {
                         .iter()
                         .zip(&results)
                         .filter(|(_, r)| r.is_ok())
-                        .map(|(job, _)| job.change.events.len() as u64)
+                        .flat_map(|(job, _)| job.change.parts())
+                        .map(|part| part.events.len() as u64)
                         .sum(),
                 );
                 for (job, result) in batch.into_iter().zip(results) {
@@ -186,7 +188,7 @@ impl Loop {
         {
             return Ok(Err(WriteError::Stale));
         }
-        if change.statements.is_empty() && !change.bumps_revision {
+        if change.statements.is_empty() && !change.bumps_revision && change.elsewhere.is_empty() {
             // An intent is one insert: nothing can fail half-way.
             return Ok(Ok(self.append(change, known)?));
         }
@@ -196,19 +198,25 @@ impl Loop {
             self.connection.execute_batch("ROLLBACK TO change; RELEASE change")?;
             return Ok(Err(error));
         }
+        let committed = self.advance(change)?;
+        for part in &change.elsewhere {
+            self.advance(part)?;
+        }
+        self.connection.execute_batch("RELEASE change")?;
+        Ok(Ok(committed))
+    }
+
+    /// The workspace's revision and events, when the statements have been run.
+    fn advance(&mut self, change: &Change) -> rusqlite::Result<Committed> {
+        let known = self.head(change.workspace)?;
         if change.bumps_revision {
             self.connection
                 .prepare_cached("UPDATE workspaces SET revision = revision + 1 WHERE id = ?1")?
                 .execute([&change.workspace.as_bytes()[..]])?;
         }
-        // A new workspace has its head only now.
-        let head = match known {
-            Some(head) => Some(Head { revision: head.revision + i64::from(change.bumps_revision), ..head }),
-            None => self.head(change.workspace)?,
-        };
-        let committed = self.append(change, head)?;
-        self.connection.execute_batch("RELEASE change")?;
-        Ok(Ok(committed))
+        let head =
+            known.map(|head| Head { revision: head.revision + i64::from(change.bumps_revision), ..head });
+        self.append(change, head)
     }
 
     fn run_statements(&self, change: &Change) -> rusqlite::Result<Result<(), WriteError>> {

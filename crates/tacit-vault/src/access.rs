@@ -4,6 +4,8 @@
 //! there is nothing to invalidate. It holds ciphertext and policy, never values. It may even be out of date: whatever is
 //! decided on it becomes real only through a write that is conditional on its revision.
 
+mod principal;
+
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -13,12 +15,14 @@ use std::{
 use tacit_audit::{Actor, ActorKind};
 use tacit_crypto::token::TokenHash;
 use tacit_model::{
-    Code, EnvironmentId, EnvironmentName, Host, LeaseId, Problem, Right, Rights, Role, SecretId, SecretName,
-    Timestamp, WorkspaceName, destination::HostPattern, limits,
+    Code, EnvironmentId, EnvironmentName, Host, LeaseId, Problem, Right, Rights, RoleRef, Scope, SecretId,
+    SecretName, Timestamp, WorkspaceName, destination::HostPattern, limits, name::Folder,
 };
 use tacit_store::{
     agent_sessions::AgentSession,
+    grants::Grant,
     principals::TokenOwner,
+    roles,
     secrets::{Secret, Value, Version},
     workspaces::{Environment, Workspace},
 };
@@ -26,8 +30,11 @@ use tacit_store::{
 use crate::{
     Stop, Vault,
     leases::Lease,
+    precondition::Precondition,
     uses::{PlanId, ScanPlan},
 };
+
+pub use principal::{Holding, Principal};
 
 /// Who asks, for which workspace, and when. Made at the edge, once for each request.
 #[derive(Clone, Debug)]
@@ -40,34 +47,8 @@ pub struct Caller {
     pub now: Timestamp,
     /// The request's id, for the record.
     pub request_id: [u8; 16],
-}
-
-/// A person or a machine in one workspace.
-#[derive(Clone, Debug)]
-pub struct Principal {
-    /// As the record names it.
-    pub actor: Actor,
-    /// The role it has here.
-    pub role: Role,
-    /// What it may do here.
-    pub rights: Rights,
-    /// For whom an agent acts: whoever made its session.
-    pub on_behalf_of: Option<Actor>,
-    /// How many requests an agent may send in its session.
-    pub(crate) requests_max: Option<u64>,
-    pub(crate) expires_at: Option<Timestamp>,
-}
-
-impl Principal {
-    /// Whether the principal holds a right.
-    pub fn has(&self, right: Right) -> bool {
-        self.rights.has(right)
-    }
-
-    /// Whether it is an agent.
-    pub fn is_agent(&self) -> bool {
-        self.on_behalf_of.is_some()
-    }
+    /// What a write is conditional on, besides what it needs anyway.
+    pub precondition: Precondition,
 }
 
 /// Whose token it is.
@@ -131,6 +112,8 @@ pub(crate) struct View {
     pub(crate) workspace: Workspace,
     pub(crate) revision: i64,
     pub(crate) environments: Vec<Environment>,
+    /// The workspace's own roles.
+    pub(crate) roles: Vec<roles::Role>,
     principals: Cache<TokenHash, Arc<Principal>>,
     secrets: Cache<String, Arc<Snapshot>>,
     versions: Cache<(SecretId, EnvironmentId), Arc<Vec<Version>>>,
@@ -148,6 +131,7 @@ pub(crate) struct Access {
     pub(crate) principal: Arc<Principal>,
     pub(crate) now: Timestamp,
     pub(crate) request_id: [u8; 16],
+    pub(crate) precondition: Precondition,
 }
 
 impl Access {
@@ -161,6 +145,83 @@ impl Access {
 
     pub(crate) fn environment_named(&self, id: EnvironmentId) -> Option<&Environment> {
         self.view.environments.iter().find(|environment| environment.id == id)
+    }
+
+    /// What the caller may do everywhere in a scope.
+    pub(crate) fn rights_at(&self, scope: &Scope) -> Rights {
+        self.principal.rights_at(scope, self.now)
+    }
+
+    /// What the caller may do with a secret in one environment, or (`None`) in all of them at once.
+    pub(crate) fn rights_on(&self, secret: &Secret, environment: Option<EnvironmentId>) -> Rights {
+        self.rights_at(&Scope::secret(secret.id, &secret.folder, environment))
+    }
+
+    /// What the caller may do with everything of an environment.
+    pub(crate) fn rights_in(&self, environment: EnvironmentId) -> Rights {
+        self.rights_at(&Scope::environment(environment))
+    }
+
+    /// Whether the caller may know that a secret is there: `secret.list` in one environment is enough.
+    pub(crate) fn sees(&self, secret: &Secret) -> bool {
+        let scope = Scope::secret(secret.id, &secret.folder, None);
+        self.principal.rights_in_some_environment(&scope, self.now).has(Right::SecretList)
+    }
+
+    /// Whether the caller may name a secret in a request: it may list it or use it there. To others it is not there.
+    pub(crate) fn may_name(&self, secret: &Secret, environment: EnvironmentId) -> bool {
+        self.sees(secret) || self.rights_on(secret, Some(environment)).has(Right::SecretUse)
+    }
+
+    /// The same for a variable in this folder.
+    pub(crate) fn sees_folder(&self, folder: &Folder) -> bool {
+        let scope = Scope::folder(folder);
+        self.principal.rights_in_some_environment(&scope, self.now).has(Right::SecretList)
+    }
+
+    /// Whether there is anything at all that the caller may list.
+    pub(crate) fn lists_something(&self) -> bool {
+        self.principal.rights_somewhere(self.now).has(Right::SecretList)
+    }
+
+    /// The same as a refusal: of things nobody named, it is not said that there is no such one.
+    pub(crate) fn may_list(&self, things: &str) -> Result<(), Problem> {
+        if self.lists_something() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::NotFound, format!("there are no {things} that you may list"))
+            .suggest("`tacit whoami` shows what you may do, and where"))
+    }
+
+    /// Whether the caller may list everything, everywhere.
+    pub(crate) fn lists_everything(&self) -> bool {
+        self.principal.rights.has(Right::SecretList)
+    }
+}
+
+impl View {
+    /// A role's name and rights. One that is gone has none.
+    pub(crate) fn role(&self, role: RoleRef) -> (String, Rights) {
+        match role {
+            RoleRef::BuiltIn(role) => (role.as_str().to_owned(), role.rights()),
+            RoleRef::Custom(id) => match self.roles.iter().find(|role| role.id == id) {
+                Some(role) => (role.name.to_string(), role.rights),
+                None => (String::new(), Rights::NONE),
+            },
+        }
+    }
+
+    /// What a grant comes to.
+    pub(crate) fn holding(&self, grant: &Grant) -> Holding {
+        let (role_name, rights) = self.role(grant.role);
+        Holding {
+            rights,
+            scope: grant.scope.clone(),
+            until: grant.until,
+            role: grant.role,
+            role_name,
+            grant: Some(grant.id),
+        }
     }
 }
 
@@ -186,7 +247,15 @@ impl Vault {
         if principal.expires_at.is_some_and(|end| end <= caller.now) {
             return Err(unauthenticated());
         }
-        Ok(Access { view, principal, now: caller.now, request_id: caller.request_id })
+        let principal =
+            Principal::at(&principal, caller.now).ok_or_else(|| Problem::not_found("workspace"))?;
+        Ok(Access {
+            view,
+            principal,
+            now: caller.now,
+            request_id: caller.request_id,
+            precondition: caller.precondition.clone(),
+        })
     }
 
     /// Whether the caller belongs to the workspace at all: for the edge, before it reads a body.
@@ -211,10 +280,12 @@ impl Vault {
         // The revision first: what is read after it may be newer than it says, and then the conditional write fails.
         let revision = self.0.store.revision(workspace.id).await.map_err(Problem::internal)?;
         let environments = self.0.store.environments(workspace.id).await.map_err(Problem::internal)?;
+        let roles = self.0.store.roles(workspace.id).await.map_err(Problem::internal)?;
         let view = Arc::new(View {
             workspace,
             revision,
             environments,
+            roles,
             principals: Cache::default(),
             secrets: Cache::default(),
             versions: Cache::default(),
@@ -252,8 +323,13 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Option<(TokenOwner, Option<Timestamp>)>, Problem> {
         let token = self.0.store.token(hash.as_bytes()).await.map_err(Problem::internal)?;
-        let token = token.filter(|token| token.expires_at.is_none_or(|end| end > now));
-        Ok(token.map(|token| (token.owner, token.expires_at)))
+        if let Some(token) = token {
+            let is_live = token.expires_at.is_none_or(|end| end > now);
+            return Ok(is_live.then_some((token.owner, token.expires_at)));
+        }
+        let session = self.0.store.session(hash.as_bytes()).await.map_err(Problem::internal)?;
+        let session = session.filter(|session| session.expires_at > now);
+        Ok(session.map(|session| (TokenOwner::User(session.user), Some(session.expires_at))))
     }
 
     async fn principal(&self, view: &View, caller: &Caller) -> Result<Principal, Problem> {
@@ -265,7 +341,10 @@ impl Vault {
             }
             // What its maker may do now, and of that only what agents may do at all.
             Owner::Agent(session, owner) => {
-                let creator = self.member_or_account(view, owner, expires_at).await?;
+                let mut creator = self.member_or_account(view, owner, expires_at).await?;
+                for holding in &mut creator.holdings {
+                    holding.rights = holding.rights.and(Rights::AGENT);
+                }
                 Ok(Principal {
                     actor: Actor::new(ActorKind::Agent, *session.id.as_bytes(), session.name.as_str()),
                     rights: creator.rights.and(Rights::AGENT),
@@ -285,11 +364,12 @@ impl Vault {
         expires_at: Option<Timestamp>,
     ) -> Result<Principal, Problem> {
         let not_here = || Problem::not_found("workspace");
-        let (actor, role) = match owner {
+        let (actor, role, until) = match owner {
             TokenOwner::User(user) => {
                 let member = self.0.store.member(view.workspace.id, user).await.map_err(Problem::internal)?;
                 let member = member.ok_or_else(not_here)?;
-                (Actor::new(ActorKind::User, *user.as_bytes(), member.name.as_str()), member.role)
+                let actor = Actor::new(ActorKind::User, *user.as_bytes(), member.name.as_str());
+                (actor, member.role, member.until)
             }
             TokenOwner::ServiceAccount(workspace, id) => {
                 if workspace != view.workspace.id {
@@ -297,18 +377,48 @@ impl Vault {
                 }
                 let account = self.0.store.service_account(workspace, id).await.map_err(Problem::internal)?;
                 let account = account.ok_or_else(unauthenticated)?;
-                (Actor::new(ActorKind::ServiceAccount, *id.as_bytes(), account.name.as_str()), account.role)
+                (
+                    Actor::new(ActorKind::ServiceAccount, *id.as_bytes(), account.name.as_str()),
+                    account.role,
+                    None,
+                )
             }
         };
-        let rights = role.rights();
-        Ok(Principal { actor, role, rights, on_behalf_of: None, requests_max: None, expires_at })
+        let holdings = self.holdings(view, &actor.id, role, until).await?;
+        let mut principal = Principal {
+            actor,
+            role: holdings.first().map(|membership| membership.role_name.clone()).unwrap_or_default(),
+            rights: Rights::NONE,
+            holdings,
+            on_behalf_of: None,
+            requests_max: None,
+            expires_at,
+        };
+        principal.rights = principal.gather(|holding| holding.scope == Scope::WORKSPACE);
+        Ok(principal)
     }
 
-    /// A secret that is there (deleted ones count as gone).
-    pub(crate) async fn snapshot(&self, view: &View, name: &SecretName) -> Result<Arc<Snapshot>, Stop> {
-        let snapshot = self.snapshot_or_deleted(view, &name.key()).await?;
+    /// What somebody with this role by membership holds, grants included. What has ended is among it.
+    pub(crate) async fn holdings(
+        &self,
+        view: &View,
+        principal: &[u8; 16],
+        role: RoleRef,
+        until: Option<Timestamp>,
+    ) -> Result<Vec<Holding>, Problem> {
+        let (role_name, rights) = view.role(role);
+        let membership = Holding { rights, scope: Scope::WORKSPACE, until, role, role_name, grant: None };
+        let grants = self.0.store.grants_of(view.workspace.id, principal).await.map_err(Problem::internal)?;
+        Ok(std::iter::once(membership).chain(grants.iter().map(|grant| view.holding(grant))).collect())
+    }
+
+    /// A secret that is there (deleted ones count as gone) and that the caller may know of.
+    pub(crate) async fn snapshot(&self, access: &Access, name: &SecretName) -> Result<Arc<Snapshot>, Stop> {
+        let snapshot = self.snapshot_or_deleted(&access.view, &name.key()).await?;
         match snapshot {
-            Some(snapshot) if snapshot.secret.deleted_at.is_none() => Ok(snapshot),
+            Some(snapshot) if snapshot.secret.deleted_at.is_none() && access.sees(&snapshot.secret) => {
+                Ok(snapshot)
+            }
             _ => Err(Problem::not_found("secret").into()),
         }
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
 use tacit_model::{
-    Automation, AutomationId, Code, EnvironmentName, Issue, Problem, Right, SecretName, Target, Timestamp,
-    Visibility, limits,
+    Automation, AutomationId, Code, EnvironmentId, EnvironmentName, Issue, Problem, Right, SecretName,
+    Target, Timestamp, Visibility, limits,
 };
 use tacit_store::automations as rows;
 use tacit_template::Reference;
@@ -17,7 +17,9 @@ use crate::{
     Caller, HttpTemplate, Stop, Vault,
     access::{Access, Snapshot},
     authorize::require,
-    new_id, settle, settle_change,
+    new_id,
+    precondition::definition_tag,
+    settle, settle_change,
 };
 
 /// What publishing did, or would do.
@@ -37,6 +39,8 @@ pub struct PublishedAutomation {
     pub created: bool,
     /// What the publisher should know.
     pub warnings: Vec<String>,
+    /// What its `ETag` is.
+    pub tag: String,
 }
 
 /// An automation in a list.
@@ -61,6 +65,12 @@ struct Compiled {
     steps: Vec<HttpTemplate>,
     secrets: BTreeSet<String>,
     variables: BTreeSet<String>,
+}
+
+/// The secrets and variables that a definition names.
+pub(crate) fn references(definition: &Automation) -> Result<(BTreeSet<String>, BTreeSet<String>), Problem> {
+    let compiled = compile(definition)?;
+    Ok((compiled.secrets, compiled.variables))
 }
 
 fn compile(definition: &Automation) -> Result<Compiled, Problem> {
@@ -132,7 +142,11 @@ impl Vault {
         let refuse = |problem| {
             self.refuse(access, Verb::AutomationPublish, object(automation.id, &definition.name), problem)
         };
-        if let Err(problem) = require(access.principal.rights, Right::AutomationWrite) {
+        // Definitions go into the first environment that is not protected, whoever publishes.
+        let environment = access.view.environments.iter().find(|environment| !environment.protected);
+        let rights =
+            environment.map_or(access.principal.rights, |environment| access.rights_in(environment.id));
+        if let Err(problem) = require(rights, Right::AutomationWrite) {
             return Err(refuse(problem).await);
         }
         let compiled = match compile(definition) {
@@ -142,13 +156,13 @@ impl Vault {
         };
         let secrets = self.referenced_secrets(access, &compiled).await?;
         self.check_variables(access, &compiled).await?;
-        if !secrets.is_empty()
-            && let Err(problem) = require(access.principal.rights, Right::SecretUse)
-        {
-            return Err(refuse(problem).await);
+        for snapshot in &secrets {
+            let rights = access.rights_on(&snapshot.secret, environment.map(|environment| environment.id));
+            if let Err(problem) = require(rights, Right::SecretUse) {
+                return Err(refuse(problem).await);
+            }
         }
-        let Some(environment) = access.view.environments.iter().find(|environment| !environment.protected)
-        else {
+        let Some(environment) = environment else {
             return Err(Problem::new(
                 Code::ProtectedEnvironment,
                 "every environment of this workspace is protected",
@@ -165,10 +179,17 @@ impl Vault {
             .into());
         }
         let hash = tacit_crypto::sha256(text.as_bytes());
+        let before = self.0.store.published(workspace, automation.id).await?;
+        if let Some(before) = before.iter().find(|published| published.environment == environment.id) {
+            access.check_tag(&definition_tag(&before.hash))?;
+        } else {
+            // Whoever has seen one has seen another one than this.
+            access.check_tag("")?;
+        }
         let mut warnings = Vec::new();
         let mut grants = Vec::new();
         for snapshot in &secrets {
-            let pinned = pinned_origin(access, snapshot, &compiled);
+            let pinned = pinned_origin(access, snapshot, environment.id, &compiled);
             if snapshot.secret.destinations.is_empty() && pinned.is_none() {
                 warnings.push(format!(
                     "`{}` has no destination, so runs that use it will fail until it gets one",
@@ -194,6 +215,7 @@ impl Vault {
             variables: compiled.variables.iter().cloned().collect(),
             created,
             warnings,
+            tag: definition_tag(&hash),
         };
         if dry_run {
             return Ok(result);
@@ -232,7 +254,9 @@ impl Vault {
         for name in &compiled.secrets {
             let parsed: SecretName = name.parse().map_err(Problem::internal)?;
             let snapshot = self.snapshot_or_deleted(&access.view, &parsed.key()).await?;
-            let Some(snapshot) = snapshot.filter(|snapshot| snapshot.secret.deleted_at.is_none()) else {
+            let snapshot = snapshot
+                .filter(|snapshot| snapshot.secret.deleted_at.is_none() && access.sees(&snapshot.secret));
+            let Some(snapshot) = snapshot else {
                 return Err(unknown_secret(&parsed).into());
             };
             // Names ignore case: two spellings are one secret and one grant.
@@ -246,7 +270,10 @@ impl Vault {
     async fn check_variables(&self, access: &Access, compiled: &Compiled) -> Result<(), Stop> {
         for name in &compiled.variables {
             let known = match name.parse::<SecretName>() {
-                Ok(parsed) => self.0.store.variable(access.view.workspace.id, &parsed.key()).await?.is_some(),
+                Ok(parsed) => {
+                    let found = self.0.store.variable(access.view.workspace.id, &parsed.key()).await?;
+                    found.is_some_and(|variable| access.sees_folder(&variable.folder))
+                }
                 Err(_) => false,
             };
             if !known {
@@ -258,7 +285,7 @@ impl Vault {
         Ok(())
     }
 
-    /// An automation's definition in an environment; in the first unprotected one if none is named.
+    /// An automation's definition in an environment, or in the first unprotected one if none is named; and its tag.
     ///
     /// # Errors
     /// `not_found`, `not_deployed`.
@@ -267,7 +294,7 @@ impl Vault {
         caller: &Caller,
         name: &SecretName,
         environment: Option<&EnvironmentName>,
-    ) -> Result<String, Problem> {
+    ) -> Result<(String, String), Problem> {
         settle!(self, caller, |access| async {
             let automation = self.automation(&access, name).await?;
             let environment = match environment {
@@ -275,10 +302,14 @@ impl Vault {
                 None => access.view.environments.iter().find(|environment| !environment.protected),
             };
             let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+            // A definition names secrets: it is for those who may list all of its environment.
             let found = published.into_iter().find(|published| {
                 environment.is_some_and(|environment| environment.id == published.environment)
+                    && access.rights_in(published.environment).has(Right::SecretList)
             });
-            Ok(found.ok_or_else(|| not_deployed(name))?.definition)
+            let found = found.ok_or_else(|| not_deployed(name))?;
+            let tag = definition_tag(&found.hash);
+            Ok((found.definition, tag))
         })
     }
 
@@ -307,7 +338,11 @@ impl Vault {
             if found.len() == limit { found.last().map(|automation| automation.name.key()) } else { None };
         let mut listed = Vec::with_capacity(found.len());
         for automation in found {
-            let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+            let mut published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+            published.retain(|published| access.rights_in(published.environment).has(Right::SecretList));
+            if published.is_empty() {
+                continue;
+            }
             let newest = published.iter().max_by_key(|published| published.published_at);
             let definition: Option<Automation> =
                 newest.and_then(|published| serde_json::from_str(&published.definition).ok());
@@ -331,10 +366,19 @@ impl Vault {
     pub async fn delete_automation(&self, caller: &Caller, name: &SecretName) -> Result<(), Problem> {
         settle_change!(self, caller, |access| async {
             let automation = self.automation(&access, name).await?;
+            // It goes from everywhere, so the right must count everywhere.
             if let Err(problem) = require(access.principal.rights, Right::AutomationWrite) {
                 return Err(self
                     .refuse(&access, Verb::AutomationDelete, object(automation.id, name), problem)
                     .await);
+            }
+            let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+            if access.has_condition() {
+                // Of the definitions that it has, the one that `GET` shows.
+                let shown = access.view.environments.iter().find(|environment| !environment.protected);
+                let shown = published.iter().find(|p| shown.is_some_and(|e| e.id == p.environment));
+                access
+                    .check_tag(&shown.map_or(String::new(), |published| definition_tag(&published.hash)))?;
             }
             let event = self.event(
                 &access,
@@ -355,8 +399,17 @@ impl Vault {
         name: &SecretName,
     ) -> Result<rows::Automation, Stop> {
         require_list(access)?;
-        let found = self.0.store.automation(access.view.workspace.id, &name.key()).await?;
-        found.ok_or_else(|| Problem::not_found("automation").into())
+        let workspace = access.view.workspace.id;
+        let not_found = || Problem::not_found("automation");
+        let found = self.0.store.automation(workspace, &name.key()).await?.ok_or_else(not_found)?;
+        if !access.lists_everything() {
+            let published = self.0.store.published(workspace, found.id).await?;
+            let is_listed = |at: &rows::Published| access.rights_in(at.environment).has(Right::SecretList);
+            if !published.iter().any(is_listed) {
+                return Err(not_found().into());
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -371,14 +424,19 @@ pub(crate) fn not_deployed(name: &SecretName) -> Problem {
 }
 
 fn require_list(access: &Access) -> Result<(), Problem> {
-    if access.principal.has(Right::SecretList) { Ok(()) } else { Err(Problem::not_found("automation")) }
+    access.may_list("automations")
 }
 
 /// The one origin that a secret without destinations may go to from this definition: written out, the same in every
 /// step that uses it, and published by someone who may look at the value anyway.
-fn pinned_origin(access: &Access, snapshot: &Snapshot, compiled: &Compiled) -> Option<String> {
-    let may_look =
-        access.principal.has(Right::SecretReveal) && snapshot.secret.visibility == Visibility::Masked;
+fn pinned_origin(
+    access: &Access,
+    snapshot: &Snapshot,
+    environment: EnvironmentId,
+    compiled: &Compiled,
+) -> Option<String> {
+    let may_look = access.rights_on(&snapshot.secret, Some(environment)).has(Right::SecretReveal)
+        && snapshot.secret.visibility == Visibility::Masked;
     if !snapshot.secret.destinations.is_empty() || !may_look {
         return None;
     }

@@ -9,8 +9,11 @@
 
 use tacit_audit::Event;
 use tacit_crypto::{Place, Purpose, RecordContext, SecretValue, policy_hash};
-use tacit_model::{Destinations, EnvironmentId, Problem, SecretId, Visibility, WorkspaceId};
-use tacit_store::{Change, Statement, secrets::Version};
+use tacit_model::{Destinations, EnvironmentId, Problem, WorkspaceId};
+use tacit_store::{
+    Change, Statement,
+    secrets::{Secret, Version},
+};
 
 use crate::{
     Stop, Vault,
@@ -20,6 +23,12 @@ use crate::{
 
 /// A proof whose intent is on the record. Made only by [`Vault::record_intent`].
 pub(crate) struct Recorded<V: Verb>(Authorized<V>);
+
+impl<V: Verb> Recorded<V> {
+    pub(crate) fn environment(&self) -> EnvironmentId {
+        self.0.environment()
+    }
+}
 
 /// The verbs that end in a value. Resealing does not.
 pub(crate) trait Opens: Verb {}
@@ -54,6 +63,20 @@ impl Vault {
         Ok((proofs.into_iter().map(Recorded).collect(), committed.revision))
     }
 
+    /// Writes a change that is an act on a secret and has it on the record, and makes proofs to know the secret's values usable,
+    /// so that they can be taken out of what was said about the act.
+    pub(crate) async fn record_act(
+        &self,
+        change: Change,
+        scans: Vec<Authorized<Scan>>,
+    ) -> Result<Vec<Recorded<Scan>>, Stop> {
+        if !scans.is_empty() && !change.has_events() {
+            return Err(Problem::internal("an act without an event opens nothing").into());
+        }
+        self.0.store.write(change).await?;
+        Ok(scans.into_iter().map(Recorded).collect())
+    }
+
     /// A proof to know a value only so that it can be taken out of the answer of an act that is on the record.
     pub(crate) fn covered_by<V: Opens>(
         &self,
@@ -80,9 +103,8 @@ impl Vault {
         let context = self.context(
             workspace,
             environment,
-            secret,
             version.version,
-            snapshot.secret.visibility,
+            &snapshot.secret,
             &snapshot.secret.destinations,
         );
         tacit_crypto::open(&key.handle, generation, &context, &version.sealed).map_err(Problem::internal)
@@ -93,19 +115,12 @@ impl Vault {
         &self,
         workspace: WorkspaceId,
         environment: EnvironmentId,
-        snapshot: &tacit_store::secrets::Secret,
+        snapshot: &Secret,
         version: i64,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, Problem> {
         let key = self.0.keys.newest(workspace, environment).await?;
-        let context = self.context(
-            workspace,
-            environment,
-            snapshot.id,
-            version,
-            snapshot.visibility,
-            &snapshot.destinations,
-        );
+        let context = self.context(workspace, environment, version, snapshot, &snapshot.destinations);
         tacit_crypto::seal(&key.handle, key.generation, &context, plaintext).map_err(Problem::internal)
     }
 
@@ -126,16 +141,9 @@ impl Vault {
         let generation = tacit_crypto::generation_of(&version.sealed).map_err(Problem::internal)?;
         let from_key = self.0.keys.generation(workspace, environment, generation).await?;
         let to_key = self.0.keys.newest(workspace, environment).await?;
-        let visibility = old.secret.visibility;
-        let from = self.context(
-            workspace,
-            environment,
-            secret,
-            version.version,
-            visibility,
-            &old.secret.destinations,
-        );
-        let to = self.context(workspace, environment, secret, new_version, visibility, new_destinations);
+        let from =
+            self.context(workspace, environment, version.version, &old.secret, &old.secret.destinations);
+        let to = self.context(workspace, environment, new_version, &old.secret, new_destinations);
         tacit_crypto::reseal(
             Place { key: &from_key.handle, generation, context: &from },
             &version.sealed,
@@ -144,24 +152,32 @@ impl Vault {
         .map_err(Problem::internal)
     }
 
-    /// The place a record belongs to, rebuilt from where it was found.
+    /// The place a record belongs to, rebuilt from where it was found. The type is part of the policy: a client secret read
+    /// as a plain text would go where a text may go.
     fn context(
         &self,
         workspace: WorkspaceId,
         environment: EnvironmentId,
-        secret: SecretId,
         version: i64,
-        visibility: Visibility,
+        secret: &Secret,
         destinations: &Destinations,
     ) -> RecordContext {
-        let mut policy = visibility.as_str().as_bytes().to_vec();
-        policy.push(0);
+        #[cfg(all(test, debug_assertions))]
+        let (workspace, environment) = match crate::isolation::seals_for_nobody() {
+            true => (WorkspaceId::from_bytes([0; 16]), EnvironmentId::from_bytes([0; 16])),
+            false => (workspace, environment),
+        };
+        let mut policy = Vec::new();
+        for part in [secret.kind.as_str(), secret.visibility.as_str()] {
+            policy.extend_from_slice(part.as_bytes());
+            policy.push(0);
+        }
         policy.extend_from_slice(&destinations.canonical_bytes());
         RecordContext {
             instance: *self.0.instance.as_bytes(),
             workspace: *workspace.as_bytes(),
             environment: *environment.as_bytes(),
-            secret: *secret.as_bytes(),
+            secret: *secret.id.as_bytes(),
             version: version.unsigned_abs(),
             purpose: Purpose::SecretValue,
             policy_hash: policy_hash(&policy),

@@ -1,6 +1,6 @@
 //! The record: making events, refusing on the record, reading it back.
 
-use tacit_audit::{Code as RecordedCode, Detail, Event, Object, Outcome, Verb};
+use tacit_audit::{Code as RecordedCode, Detail, Event, Object, ObjectKind, Outcome, Verb};
 use tacit_model::{EventId, Problem, Right, Timestamp};
 use tacit_store::{Change, events as rows};
 
@@ -36,6 +36,8 @@ pub struct RecordedEvent {
     pub event: Event,
     /// The bytes that were hashed.
     pub bytes: Vec<u8>,
+    /// Why, as whoever did it said. Beside the record, and scrubbed.
+    pub reason: Option<String>,
 }
 
 impl Vault {
@@ -94,6 +96,22 @@ impl Vault {
         self.refuse_event(access, event, problem).await
     }
 
+    /// The same for what may have been stopped by something else than a refusal.
+    pub(crate) async fn refuse_stopped(
+        &self,
+        access: &Access,
+        verb: Verb,
+        object: Object,
+        stop: Stop,
+    ) -> Stop {
+        match stop {
+            Stop::Problem(problem) if problem.code == tacit_model::Code::Forbidden => {
+                self.refuse(access, verb, object, problem).await
+            }
+            other => other,
+        }
+    }
+
     /// The same for an event that was prepared already.
     pub(crate) async fn refuse_event(&self, access: &Access, mut event: Event, problem: Problem) -> Stop {
         event.outcome = Outcome::Denied(RecordedCode::new(problem.code.as_str()));
@@ -120,7 +138,12 @@ impl Vault {
         access: &Access,
         filter: &EventFilter,
     ) -> Result<(Vec<RecordedEvent>, Option<i64>), Stop> {
-        require(access.principal.rights, Right::AuditRead)?;
+        if let Err(problem) = require(access.principal.rights, Right::AuditRead) {
+            let workspace = &access.view.workspace;
+            let object =
+                Object::new(ObjectKind::Workspace, *workspace.id.as_bytes(), workspace.name.as_str());
+            return Err(self.refuse(access, Verb::AuditExport, object, problem).await);
+        }
         let stored = rows::Filter {
             actor: filter.actor.clone(),
             verb: filter.verb.clone(),
@@ -136,10 +159,15 @@ impl Vault {
         };
         let found = self.0.store.events(access.view.workspace.id, &stored).await?;
         let next = if found.len() == filter.limit { found.last().map(|event| event.seq) } else { None };
-        let decode = |stored: rows::StoredEvent| {
+        let mut events = Vec::with_capacity(found.len());
+        for stored in found {
             let event = Event::decode(&stored.bytes).map_err(Problem::internal)?;
-            Ok(RecordedEvent { seq: stored.seq, event, bytes: stored.bytes })
-        };
-        Ok((found.into_iter().map(decode).collect::<Result<_, Problem>>()?, next))
+            let reason = match &event.detail.reason_id {
+                Some(id) => self.0.store.reason(access.view.workspace.id, id).await?,
+                None => None,
+            };
+            events.push(RecordedEvent { seq: stored.seq, event, bytes: stored.bytes, reason });
+        }
+        Ok((events, next))
     }
 }

@@ -113,7 +113,13 @@ pub struct LeasedSecret {
 impl Lease {
     /// Whoever took the lease, at another time.
     pub fn caller(&self, now: Timestamp, request_id: [u8; 16]) -> Caller {
-        Caller { workspace: self.workspace.clone(), token: self.creator, now, request_id }
+        Caller {
+            workspace: self.workspace.clone(),
+            token: self.creator,
+            now,
+            request_id,
+            precondition: crate::Precondition::NONE,
+        }
     }
 
     /// The secret that a placeholder stands for in this lease.
@@ -193,7 +199,7 @@ impl Vault {
     /// `forbidden` without `secret.use`, `not_found` if it is not the caller's or has ended.
     pub async fn renew_lease(&self, caller: &Caller, id: LeaseId) -> Result<LeaseInfo, Problem> {
         settle_change!(self, caller, |access| async {
-            if let Err(problem) = require(access.principal.rights, Right::SecretUse) {
+            if let Err(problem) = require(access.principal.rights_somewhere(access.now), Right::SecretUse) {
                 return Err(self.refuse(&access, Verb::LeaseRenew, object(id), problem).await);
             }
             let workspace = access.view.workspace.id;
@@ -225,7 +231,7 @@ impl Vault {
         settle_change!(self, caller, |access| async {
             let workspace = access.view.workspace.id;
             let found = self.0.store.lease(workspace, id).await?;
-            let may_have_some = access.principal.has(Right::SecretUse);
+            let may_have_some = access.principal.rights_somewhere(access.now).has(Right::SecretUse);
             let row = match found {
                 Some(row) if is_own(&access, &row) || access.principal.has(Right::MemberManage) => row,
                 None if access.principal.has(Right::MemberManage) || may_have_some => {

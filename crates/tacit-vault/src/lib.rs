@@ -13,19 +13,39 @@ mod agents;
 mod authorize;
 mod automations;
 mod budgets;
+mod compare;
 mod decrypt;
 mod events;
+mod explain;
+mod grants;
+mod guessable;
 mod http;
+mod idempotency;
+mod invitations;
+#[cfg(all(test, debug_assertions))]
+mod isolation;
 mod keyring;
 mod leases;
+mod manifest;
+mod members;
+mod pace;
+mod precondition;
 mod proposals;
+mod reasons;
+mod recovery;
 mod removal;
+mod roles;
 mod runs;
+mod second_factor;
 mod secrets;
+mod sessions;
 mod setup;
+mod upkeep;
 mod uses;
+mod value_rules;
 mod values;
 mod variables;
+mod versions;
 mod warnings;
 mod workspaces;
 
@@ -35,20 +55,32 @@ use std::{
 };
 
 use tacit_crypto::RootKey;
-use tacit_model::{InstanceId, Problem, WorkspaceName};
+use tacit_model::{InstanceId, Problem, WorkspaceName, limits};
 use tacit_store::{ReadError, Store, WriteError};
 
-pub use access::{Caller, Principal};
-pub use accounts::{NewToken, WhoAmI};
+pub use access::{Caller, Holding, Principal};
+pub use accounts::{NewToken, ServiceAccountInfo, WhoAmI};
 pub use agents::{AgentSessionGiven, AgentSessionInfo, NewAgentSession};
 pub use automations::{AutomationListed, PublishedAutomation};
+pub use compare::{Comparison, Likeness};
 pub use events::{EventFilter, RecordedEvent};
+pub use explain::{Accessor, Reason, Standing};
+pub use grants::{GrantInfo, Grantee, NewGrant};
 pub use http::{BodyTemplate, HttpTemplate, Slot, UrlPart, is_credential_name, percent_decoded};
+pub use idempotency::{FirstTime, Once, Replay};
+pub use invitations::{Acceptance, InvitationInfo, NewInvitation};
 pub use leases::{Lease, LeaseGiven, LeaseInfo, LeaseSecret, LeasedSecret, NewLease};
+pub use manifest::{ImportReport, Imported, ImportedItem, Manifest, ManifestSecret, ManifestVariable};
+pub use members::MemberInfo;
+pub use precondition::Precondition;
 pub use proposals::NewProposal;
+pub use recovery::Recovered;
 pub use removal::Deletion;
+pub use roles::RoleInfo;
 pub use runs::{RunRecord, RunStarted, RunTicket};
+pub use second_factor::{AccountInfo, Enrolment, PasswordChange};
 pub use secrets::{NewSecret, SecretFilter, SecretOverview, SecretPatch, ValueOverview};
+pub use sessions::{By, SessionInfo, SignIn, SignedIn, SignedInBy};
 pub use setup::{FirstOwner, open_instance};
 /// Recognising what a client presents: the broker has no other business with cryptography.
 pub use tacit_crypto::{
@@ -56,16 +88,17 @@ pub use tacit_crypto::{
     random_bytes,
     token::{TokenHash, TokenKind, parse as parse_token},
 };
+pub use tacit_store::people::SessionKind;
+pub use tacit_store::reminders::Reminder;
+pub use upkeep::Upkeep;
 pub use uses::{
     Coverage, Intents, Opened, OpenedValue, Outcome, PlanId, PreparedUse, RecordedUse, ScannedValue, Scans,
     SecretSlot, UseRequest, Using,
 };
-pub use values::{Revealed, VersionInfo};
+pub use values::Revealed;
 pub use variables::{VariableOverview, VariablePatch};
+pub use versions::{VersionInfo, VersionState};
 pub use workspaces::{EnvironmentInfo, SettingsPatch, WorkspaceInfo};
-
-/// Seconds after which a client should hide a revealed value.
-pub const HIDE_AFTER_SECS: u64 = 30;
 
 /// The vault of one instance. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +113,17 @@ struct Inner {
     turns: RwLock<HashMap<tacit_model::WorkspaceId, Arc<tokio::sync::Mutex<()>>>>,
     /// What leases and agents have sent of what they may send.
     budgets: budgets::Budgets,
+    /// How often somebody tried to sign in: to one account, from one address.
+    sign_in_by_account: pace::Pace,
+    sign_in_by_address: pace::Pace,
+    /// How often somebody looked at a value.
+    reveals: pace::Pace,
+    /// Passwords that may be hashed at the same time.
+    hashing: tokio::sync::Semaphore,
+    /// Somebody wants the upkeep to be thorough, soon.
+    upkeep_wanted: tokio::sync::Notify,
+    /// How often whom values were compared for.
+    comparisons: compare::Comparisons,
     /// Leases' tokens that were used from where they are not for.
     elsewhere: leases::Elsewhere,
 }
@@ -94,6 +138,18 @@ impl Vault {
             views: RwLock::default(),
             turns: RwLock::default(),
             budgets: budgets::Budgets::default(),
+            sign_in_by_account: pace::Pace::new(
+                limits::SIGN_IN_BY_ACCOUNT_BURST,
+                limits::SIGN_IN_BY_ACCOUNT_REFILL_SECS,
+            ),
+            sign_in_by_address: pace::Pace::new(
+                limits::SIGN_IN_BY_ADDRESS_BURST,
+                limits::SIGN_IN_BY_ADDRESS_REFILL_SECS,
+            ),
+            reveals: pace::Pace::new(limits::REVEALS_BURST, limits::REVEALS_REFILL_SECS),
+            hashing: tokio::sync::Semaphore::new(limits::PASSWORDS_HASHED_AT_ONCE),
+            upkeep_wanted: tokio::sync::Notify::new(),
+            comparisons: compare::Comparisons::default(),
             elsewhere: leases::Elsewhere::default(),
         }))
     }
@@ -179,17 +235,6 @@ impl Vault {
             return Arc::clone(turn);
         }
         Arc::clone(self.0.turns.write().unwrap_or_else(PoisonError::into_inner).entry(workspace).or_default())
-    }
-}
-
-/// A reason given by a person, checked but not kept yet beyond this call.
-pub(crate) fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
-    match reason {
-        Some(text) if text.chars().count() > tacit_model::limits::REASON_CHARS_MAX => Err(Problem::invalid(
-            "reason",
-            format!("must be at most {} characters", tacit_model::limits::REASON_CHARS_MAX),
-        )),
-        _ => Ok(()),
     }
 }
 

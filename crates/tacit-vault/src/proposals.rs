@@ -5,7 +5,8 @@
 
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
 use tacit_model::{
-    Code, Destinations, Problem, Right, SecretId, SecretName, SecretType, Visibility, limits, name::Folder,
+    Code, Destinations, Problem, Right, Scope, SecretId, SecretName, SecretType, Visibility, limits,
+    name::Folder,
 };
 use tacit_store::secrets as rows;
 
@@ -52,7 +53,7 @@ impl Vault {
     async fn propose_secret_once(&self, access: &Access, new: &NewProposal) -> Result<SecretOverview, Stop> {
         let id = new_id!(SecretId, access.now);
         let object = Object::new(ObjectKind::Secret, *id.as_bytes(), new.name.as_str());
-        let rights = access.principal.rights;
+        let rights = access.rights_at(&Scope::folder(&new.folder));
         if let Err(problem) = require(rights, Right::AutomationWrite)
             .or_else(|problem| require(rights, Right::SecretWrite).map_err(|_| problem))
         {
@@ -89,6 +90,8 @@ impl Vault {
             updated_at: access.now,
             proposed: true,
             suggested_destinations: new.destinations.clone(),
+            rotate_at: None,
+            purge_at: None,
         };
         let event = self.event(access, Verb::SecretPropose, object, Outcome::Succeeded, Detail::default());
         let change = self.change(access).bump().and_all(rows::insert(workspace, &secret)).record(&event);

@@ -94,7 +94,7 @@ impl Vault {
             Detail { run: Some(run), ..Detail::default() },
         );
         event.environment = Some(environment.name.clone());
-        if let Err(problem) = require(access.principal.rights, Right::AutomationRun) {
+        if let Err(problem) = require(access.rights_in(environment.id), Right::AutomationRun) {
             return Err(self.refuse_event(access, event, problem).await);
         }
         let published = self
@@ -197,8 +197,8 @@ impl Vault {
     /// `not_found`.
     pub async fn show_run(&self, caller: &Caller, id: RunId) -> Result<RunRecord, Problem> {
         settle!(self, caller, |access| async {
-            require_list(&access)?;
             let found = self.0.store.run(access.view.workspace.id, id).await?;
+            let found = found.filter(|run| may_see(&access, run));
             found.ok_or_else(|| Problem::not_found("run").into())
         })
     }
@@ -215,11 +215,29 @@ impl Vault {
     ) -> Result<Vec<RunRecord>, Problem> {
         settle!(self, caller, |access| async {
             require_list(&access)?;
-            Ok(self.0.store.runs(access.view.workspace.id, before, limit).await?)
+            let mut visible = Vec::new();
+            let mut before = before;
+            loop {
+                let found = self.0.store.runs(access.view.workspace.id, before, limit).await?;
+                let is_last = found.len() < limit;
+                before = found.last().map(|run| run.id);
+                visible.extend(found.into_iter().filter(|run| may_see(&access, run)));
+                visible.truncate(limit);
+                if is_last || visible.len() == limit {
+                    return Ok(visible);
+                }
+            }
         })
     }
 }
 
+/// A run shows what its automation does: it is for those who may list all of its environment.
+fn may_see(access: &Access, run: &RunRecord) -> bool {
+    let environment = access.view.environments.iter().find(|found| found.name.as_str() == run.environment);
+    let rights = environment.map_or(access.principal.rights, |environment| access.rights_in(environment.id));
+    rights.has(Right::SecretList)
+}
+
 fn require_list(access: &Access) -> Result<(), Problem> {
-    if access.principal.has(Right::SecretList) { Ok(()) } else { Err(Problem::not_found("run")) }
+    access.may_list("runs")
 }

@@ -2,18 +2,20 @@
 
 use serde_json::{Map, Value};
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
-use tacit_crypto::placeholder::find_placeholders;
 use tacit_model::{
-    Code, Destinations, EnvironmentId, EnvironmentName, Fields, Issue, Problem, Right, SecretId, SecretName,
-    SecretType, Timestamp, Visibility, limits, name::Folder,
+    Code, Destinations, EnvironmentId, EnvironmentName, Fields, Issue, Problem, Right, Scope, SecretId,
+    SecretName, SecretType, Timestamp, Visibility, limits, name::Folder,
 };
-use tacit_store::{Change, Statement, secrets as rows};
+use tacit_store::{Change, reminders::Reminder, secrets as rows};
 
 use crate::{
     Caller, Stop, Vault,
     access::{Access, Snapshot},
-    authorize::{self, require},
-    new_id, settle, settle_change,
+    authorize::require,
+    new_id,
+    precondition::secret_tag,
+    reasons::{self, Said},
+    settle, settle_change,
     warnings::{destination_warnings, weakness},
 };
 
@@ -37,6 +39,8 @@ pub struct NewSecret {
     pub rotate_every_days: Option<i64>,
     /// When the credential ends.
     pub expires_at: Option<Timestamp>,
+    /// Why, in the caller's words.
+    pub reason: Option<String>,
 }
 
 /// What may be changed of a secret; what is `None` stays.
@@ -54,6 +58,8 @@ pub struct SecretPatch {
     pub rotate_every_days: Option<Option<i64>>,
     /// When the credential ends; `Some(None)` for never.
     pub expires_at: Option<Option<Timestamp>>,
+    /// Why, in the caller's words.
+    pub reason: Option<String>,
 }
 
 /// A secret's value in one environment, as far as it shows.
@@ -78,6 +84,10 @@ pub struct SecretOverview {
     pub secret: rows::Secret,
     /// Its values.
     pub values: Vec<ValueOverview>,
+    /// What its dates ask for.
+    pub reminder: Option<Reminder>,
+    /// What its `ETag` is.
+    pub tag: String,
     /// What its owner should know, after a write.
     pub warnings: Vec<String>,
 }
@@ -97,39 +107,44 @@ pub struct SecretFilter {
     pub disabled: Option<bool>,
     /// Only proposals that wait for a value, or only others.
     pub proposed: Option<bool>,
+    /// Only those with this reminder; `Some(None)` for those without one.
+    pub reminder: Option<Option<Reminder>>,
     /// Those that were deleted and can be restored, instead of the others.
     pub deleted: bool,
-    /// The name key after which to begin.
+    /// Where the page before ended.
     pub after: Option<String>,
     /// Rows at most.
     pub limit: usize,
 }
 
 impl Vault {
-    /// Makes a secret, with its first values.
+    /// Makes a secret, with its first values; with `dry_run` only says whether it would be made.
     ///
     /// # Errors
     /// `forbidden`, `name_taken`, `not_found` for an environment, `validation_failed`.
-    pub async fn create_secret(&self, caller: &Caller, new: &NewSecret) -> Result<SecretOverview, Problem> {
-        settle_change!(self, caller, |access| self.create_secret_once(&access, new))
+    pub async fn create_secret(
+        &self,
+        caller: &Caller,
+        new: &NewSecret,
+        dry_run: bool,
+    ) -> Result<SecretOverview, Problem> {
+        let said = Said::parse(new.reason.as_deref())?;
+        settle_change!(self, caller, |access| self.create_secret_once(&access, new, said.as_ref(), dry_run))
     }
 
-    async fn create_secret_once(&self, access: &Access, new: &NewSecret) -> Result<SecretOverview, Stop> {
+    async fn create_secret_once(
+        &self,
+        access: &Access,
+        new: &NewSecret,
+        said: Option<&Said>,
+        dry_run: bool,
+    ) -> Result<SecretOverview, Stop> {
+        let reason = said.map(|said| said.id);
         let id = new_id!(SecretId, access.now);
         let object = Object::new(ObjectKind::Secret, *id.as_bytes(), new.name.as_str());
-        let needs: &[Right] = if new.destinations.is_empty() {
-            &[Right::SecretWrite]
-        } else {
-            &[Right::SecretWrite, Right::SecretPolicy]
-        };
-        for right in needs {
-            if let Err(problem) = require(access.principal.rights, *right) {
-                return Err(self.refuse(access, Verb::SecretCreate, object, problem).await);
-            }
-        }
-        check_texts(&new.description, &new.destinations, new.rotate_every_days)?;
+        self.check_new(access, new, &object).await?;
         if self.name_is_taken(access, &new.name).await? {
-            return Err(name_taken(&new.name).into());
+            return Err(self.name_taken(access, &new.name).await?.into());
         }
         self.check_room(access).await?;
         let secret = rows::Secret {
@@ -149,23 +164,61 @@ impl Vault {
             updated_at: access.now,
             proposed: false,
             suggested_destinations: Destinations::default(),
+            rotate_at: None,
+            purge_at: None,
         };
         let mut statements = rows::insert(access.view.workspace.id, &secret);
         let mut warnings = destination_warnings(&new.destinations);
         for (environment, fields) in &new.values {
             let environment = access.environment(environment)?.id;
-            statements.extend(self.new_version(access, &secret, environment, 1, fields).await?);
+            statements.extend(self.new_version(access, &secret, environment, 1, fields, reason).await?);
             warnings.extend(weakness(new.kind, &new.name, fields));
         }
         warnings.dedup();
-        let event = self.event(access, Verb::SecretCreate, object, Outcome::Succeeded, Detail::default());
+        if dry_run {
+            return self.overview_of(access, secret, warnings).await;
+        }
+        let detail = Detail { reason_id: reason, ..Detail::default() };
+        let event = self.event(access, Verb::SecretCreate, object, Outcome::Succeeded, detail);
         let change = Change::new(access.view.workspace.id)
             .only_at(access.view.revision)
             .bump()
             .and_all(statements)
             .record(&event);
         self.0.store.write(change).await?;
+        // Nothing is kept of it but what the caller has just set.
+        let known: Vec<_> =
+            new.values.iter().flat_map(|(_, fields)| reasons::known(fields, new.kind)).collect();
+        let made = Snapshot { secret, values: Vec::new() };
+        self.keep_reason(access, &made, said, &[], &known).await;
+        let secret = self.stored_again(access, made.secret).await?;
         self.overview_of(access, secret, warnings).await
+    }
+
+    /// Whether the caller may make a secret like this one at all, whatever its name.
+    pub(crate) async fn check_new(
+        &self,
+        access: &Access,
+        new: &NewSecret,
+        object: &Object,
+    ) -> Result<(), Stop> {
+        let needs: &[Right] = if new.destinations.is_empty() {
+            &[Right::SecretWrite]
+        } else {
+            &[Right::SecretWrite, Right::SecretPolicy]
+        };
+        for right in needs {
+            if let Err(problem) = require(access.rights_at(&Scope::folder(&new.folder)), *right) {
+                return Err(self.refuse(access, Verb::SecretCreate, object.clone(), problem).await);
+            }
+        }
+        Ok(check_texts(&new.description, &new.destinations, new.rotate_every_days)?)
+    }
+
+    /// A secret as it is after a write: with the dates that follow from its values.
+    async fn stored_again(&self, access: &Access, secret: rows::Secret) -> Result<rows::Secret, Stop> {
+        let stored = self.0.store.secret_by_id(access.view.workspace.id, secret.id).await?;
+        Ok(stored.unwrap_or(secret))
     }
 
     /// Whether the workspace holds one secret more.
@@ -175,33 +228,6 @@ impl Vault {
         }
         let message = format!("is one secret more than a workspace holds ({})", limits::SECRETS_MAX);
         Err(Problem::invalid("name", message).into())
-    }
-
-    /// Statements that add a sealed version and make it current. A proposal that gets one is a proposal no longer.
-    pub(crate) async fn new_version(
-        &self,
-        access: &Access,
-        secret: &rows::Secret,
-        environment: EnvironmentId,
-        version: i64,
-        fields: &Fields,
-    ) -> Result<Vec<Statement>, Stop> {
-        refuse_placeholders(fields)?;
-        let sealed =
-            self.seal(access.view.workspace.id, environment, secret, version, &fields.encode()).await?;
-        let row = rows::Version {
-            version,
-            sealed,
-            shown: Value::Object(fields.shown(secret.kind)).to_string(),
-            created_at: access.now,
-            created_by: access.principal.actor.to_string(),
-        };
-        let mut statements =
-            Vec::from(rows::insert_version(access.view.workspace.id, secret.id, environment, &row));
-        if secret.proposed {
-            statements.push(rows::accept_proposal(access.view.workspace.id, secret.id));
-        }
-        Ok(statements)
     }
 
     pub(crate) async fn name_is_taken(&self, access: &Access, name: &SecretName) -> Result<bool, Stop> {
@@ -220,8 +246,7 @@ impl Vault {
         name: &SecretName,
     ) -> Result<SecretOverview, Problem> {
         settle!(self, caller, |access| async {
-            require_list(&access)?;
-            let snapshot = self.snapshot(&access.view, name).await?;
+            let snapshot = self.snapshot(&access, name).await?;
             Ok(self.overview(&access, &snapshot))
         })
     }
@@ -253,18 +278,55 @@ impl Vault {
             environment,
             disabled: filter.disabled,
             proposed: filter.proposed,
+            reminder: filter.reminder.map(|reminder| (reminder, access.now)),
             deleted: filter.deleted,
             after: filter.after.clone(),
             limit: filter.limit,
         };
-        let found = self.0.store.secrets(access.view.workspace.id, &stored).await?;
-        let next =
-            if found.len() == filter.limit { found.last().map(|secret| secret.name.key()) } else { None };
+        let (found, next) = self.visible_secrets(access, stored).await?;
         let mut overviews = Vec::with_capacity(found.len());
         for secret in found {
             overviews.push(self.overview_of(access, secret, Vec::new()).await?);
         }
         Ok((overviews, next))
+    }
+
+    /// A page of what the caller may list, and the key after which the next one begins. Whoever may list everything gets
+    /// the page as it is stored; for others what they may not know of is left out and the page is filled from what follows.
+    async fn visible_secrets(
+        &self,
+        access: &Access,
+        mut filter: rows::Filter,
+    ) -> Result<(Vec<rows::Secret>, Option<String>), Stop> {
+        let workspace = access.view.workspace.id;
+        let wanted = filter.limit;
+        if !access.lists_everything() {
+            filter.limit = limits::PAGE_ROWS_MAX;
+        }
+        // A value in an environment is found only by those who may list there.
+        let may_list = |secret: &rows::Secret| match filter.environment {
+            Some(environment) => access.rights_on(secret, Some(environment)).has(Right::SecretList),
+            None => access.sees(secret),
+        };
+        let mut visible = Vec::new();
+        let mut after = filter.after.clone();
+        loop {
+            filter.after = after;
+            let found = self.0.store.secrets(workspace, &filter).await?;
+            let is_last = found.len() < filter.limit;
+            after = found.last().map(|listed| listed.key.clone());
+            for rows::Listed { secret, key } in found {
+                if may_list(&secret) {
+                    visible.push(secret);
+                    if visible.len() == wanted {
+                        return Ok((visible, Some(key)));
+                    }
+                }
+            }
+            if is_last {
+                return Ok((visible, None));
+            }
+        }
     }
 
     /// Changes a secret's description, folder, dates or destinations.
@@ -289,8 +351,7 @@ impl Vault {
         name: &SecretName,
         patch: &SecretPatch,
     ) -> Result<SecretOverview, Stop> {
-        require_list(access)?;
-        let snapshot = self.snapshot(&access.view, name).await?;
+        let snapshot = self.snapshot(access, name).await?;
         let old = &snapshot.secret;
         let mut new = old.clone();
         new.updated_at = access.now;
@@ -331,11 +392,23 @@ impl Vault {
         }
         let verb = if aims { Verb::SecretPolicy } else { Verb::SecretUpdate };
         for right in needs {
-            if let Err(problem) = require(access.principal.rights, right) {
+            if let Err(problem) = require(access.rights_on(old, None), right) {
                 return Err(self.refuse(access, verb, object_of(&snapshot), problem).await);
             }
         }
+        if new.folder != old.folder {
+            let arriving = Scope::secret(old.id, &new.folder, None);
+            let moved = match require(access.rights_at(&arriving), Right::SecretWrite) {
+                Ok(()) => self.check_move(access, Some(old.id), &old.folder, &new.folder).await,
+                Err(problem) => Err(problem.into()),
+            };
+            if let Err(stop) = moved {
+                return Err(self.refuse_stopped(access, verb, object_of(&snapshot), stop).await);
+            }
+        }
+        access.check_tag(&secret_tag(access, &snapshot))?;
         let mut statements = rows::update(access.view.workspace.id, &new);
+        let mut destroyed = Vec::new();
         let mut warnings = if aims { destination_warnings(&new.destinations) } else { Vec::new() };
         let values = self.patched_values(access, &snapshot, patch)?;
         if widens && old.visibility == Visibility::Restricted {
@@ -352,37 +425,40 @@ impl Vault {
                 return Err(self.refuse(access, verb, object_of(&snapshot), problem).await);
             }
             // The old versions would become usable where nobody meant them to go.
-            statements.extend(self.destroy_versions(access, &snapshot).await?);
+            for value in &snapshot.values {
+                destroyed.push(self.destroy_all(access, &snapshot, value.environment).await?);
+            }
         } else if aims {
             statements.extend(self.reseal_versions(access, &snapshot, &new).await?);
         }
+        let said = Said::parse(patch.reason.as_deref())?;
+        let reason = said.as_ref().map(|said| said.id);
+        let is_cleared = !destroyed.is_empty();
+        let mut rotated = Vec::new();
         for (environment, fields) in &values {
-            let latest = snapshot.value(*environment).map_or(0, |value| value.latest);
-            statements.extend(self.new_version(access, &new, *environment, latest + 1, fields).await?);
+            let version = self.next_version(access, &snapshot, *environment).await?;
+            statements.extend(self.new_version(access, &new, *environment, version, fields, reason).await?);
             warnings.extend(weakness(new.kind, &new.name, fields));
+            if !is_cleared {
+                destroyed.push(self.prune(access, &snapshot, *environment, version).await?);
+            }
+            let detail =
+                Detail { version: Some(version.unsigned_abs()), reason_id: reason, ..Detail::default() };
+            let mut event =
+                self.event(access, Verb::SecretRotate, object_of(&snapshot), Outcome::Succeeded, detail);
+            event.environment = access.environment_named(*environment).map(|e| e.name.clone());
+            rotated.push(event);
         }
-        let event = self.event(access, verb, object_of(&snapshot), Outcome::Succeeded, Detail::default());
-        let mut change = Change::new(access.view.workspace.id)
-            .only_at(access.view.revision)
-            .bump()
-            .and_all(statements)
-            .record(&event);
-        for (environment, _) in &values {
-            let version = snapshot.value(*environment).map_or(1, |value| value.latest + 1);
-            let mut rotated = self.event(
-                access,
-                Verb::SecretRotate,
-                object_of(&snapshot),
-                Outcome::Succeeded,
-                Detail { version: Some(version.unsigned_abs()), ..Detail::default() },
-            );
-            rotated.environment = access.environment_named(*environment).map(|e| e.name.clone());
-            change = change.record(&rotated);
-        }
-        self.0.store.write(change).await?;
-        if !values.is_empty() {
-            (new.proposed, new.suggested_destinations) = (false, Destinations::default());
-        }
+        let detail = Detail { reason_id: reason, ..Detail::default() };
+        let event = self.event(access, verb, object_of(&snapshot), Outcome::Succeeded, detail);
+        let change = self.change(access).bump().and_all(statements).record(&event);
+        let change = rotated.iter().fold(change, Change::record);
+        let change = destroyed.into_iter().fold(change, |change, part| part.add_to(change));
+        let scans = self.reason_scans(access, &snapshot, said.as_ref());
+        let scans = self.record_act(change, scans).await?;
+        let known: Vec<_> = values.iter().flat_map(|(_, fields)| reasons::known(fields, new.kind)).collect();
+        self.keep_reason(access, &snapshot, said.as_ref(), &scans, &known).await;
+        let new = self.stored_again(access, new).await?;
         self.overview_of(access, new, warnings).await
     }
 
@@ -402,56 +478,6 @@ impl Vault {
         Ok(values)
     }
 
-    /// Every kept version, sealed anew under the new policy: their values stay, their use changes with the policy.
-    async fn reseal_versions(
-        &self,
-        access: &Access,
-        snapshot: &Snapshot,
-        new: &rows::Secret,
-    ) -> Result<Vec<Statement>, Stop> {
-        let workspace = access.view.workspace.id;
-        let mut statements = Vec::new();
-        for value in &snapshot.values {
-            let proof = authorize::reseal_for_policy(
-                access.principal.rights,
-                snapshot,
-                value.environment,
-                access.view.revision,
-            )?;
-            for version in self.sealed_versions(&access.view, new.id, value.environment).await?.iter() {
-                let sealed = self
-                    .reseal(workspace, &proof, snapshot, version, &new.destinations, version.version)
-                    .await?;
-                statements.push(rows::reseal_version(
-                    workspace,
-                    new.id,
-                    value.environment,
-                    version.version,
-                    &sealed,
-                ));
-            }
-        }
-        Ok(statements)
-    }
-
-    async fn destroy_versions(&self, access: &Access, snapshot: &Snapshot) -> Result<Vec<Statement>, Stop> {
-        let workspace = access.view.workspace.id;
-        let mut statements = Vec::new();
-        for value in &snapshot.values {
-            for version in
-                self.sealed_versions(&access.view, snapshot.secret.id, value.environment).await?.iter()
-            {
-                statements.push(rows::delete_version(
-                    workspace,
-                    snapshot.secret.id,
-                    value.environment,
-                    version.version,
-                ));
-            }
-        }
-        Ok(statements)
-    }
-
     pub(crate) async fn overview_of(
         &self,
         access: &Access,
@@ -464,7 +490,9 @@ impl Vault {
 
     pub(crate) fn overview(&self, access: &Access, snapshot: &Snapshot) -> SecretOverview {
         let value = |environment: &tacit_store::workspaces::Environment| {
-            let value = snapshot.value(environment.id)?;
+            // Of environments in which the caller may not list, nothing.
+            let rights = access.rights_on(&snapshot.secret, Some(environment.id));
+            let value = snapshot.value(environment.id).filter(|_| rights.has(Right::SecretList))?;
             Some(ValueOverview {
                 environment: environment.name.clone(),
                 version: value.current,
@@ -476,6 +504,8 @@ impl Vault {
         SecretOverview {
             secret: snapshot.secret.clone(),
             values: access.view.environments.iter().filter_map(value).collect(),
+            reminder: Reminder::of(snapshot.secret.rotate_at, snapshot.secret.expires_at, access.now),
+            tag: secret_tag(access, snapshot),
             warnings: Vec::new(),
         }
     }
@@ -485,24 +515,33 @@ pub(crate) fn object_of(snapshot: &Snapshot) -> Object {
     Object::new(ObjectKind::Secret, *snapshot.secret.id.as_bytes(), snapshot.secret.name.as_str())
 }
 
+impl Vault {
+    /// Why a name is taken, and for whoever may bring back what has it: that this is possible.
+    pub(crate) async fn name_taken(&self, access: &Access, name: &SecretName) -> Result<Problem, Stop> {
+        let found = self.snapshot_or_deleted(&access.view, &name.key()).await?;
+        let is_theirs = found.as_ref().is_some_and(|found| {
+            found.secret.deleted_at.is_some()
+                && access.sees(&found.secret)
+                && access.rights_on(&found.secret, None).has(Right::SecretDelete)
+        });
+        let problem = name_taken(name);
+        Ok(match is_theirs {
+            true => problem.suggest(format!(
+                "a deleted secret has it: tacit secrets restore {name}, or choose another name"
+            )),
+            false => problem,
+        })
+    }
+}
+
 /// Who may not even list learns nothing, not even that the name exists.
 pub(crate) fn require_list(access: &Access) -> Result<(), Problem> {
-    if access.principal.has(Right::SecretList) { Ok(()) } else { Err(Problem::not_found("secret")) }
+    access.may_list("secrets")
 }
 
 pub(crate) fn name_taken(name: &SecretName) -> Problem {
     Problem::new(Code::NameTaken, format!("the name `{name}` is taken by a secret or variable of this workspace (names ignore case; deleted secrets keep theirs until their window ends)"))
         .suggest("choose another name, or rotate, restore or delete the one that has it")
-}
-
-/// A value that holds a placeholder would be a value that stands for another one. What was put in for a placeholder is
-/// never looked through for more, so it would only be sent as it is; but nobody means that.
-fn refuse_placeholders(fields: &Fields) -> Result<(), Problem> {
-    let is_clean = |text: &str| find_placeholders(text.as_bytes()).next().is_none();
-    let Some((field, _)) = fields.iter().find(|(_, text)| !is_clean(text)) else { return Ok(()) };
-    let message = "holds a placeholder of a lease instead of a value";
-    Err(Problem::invalid(format!("fields.{field}"), message)
-        .suggest("a placeholder stands for a value only in its lease; enter the value itself"))
 }
 
 pub(crate) fn check_texts(

@@ -249,7 +249,7 @@ impl Vault {
         }
         if request.slots.is_empty() {
             let intent = self.intent(access, request, Verb::RequestSend, request_object(access, request));
-            if let Err(problem) = basis.check_bare() {
+            if let Err(problem) = basis.check_bare(access, request.environment) {
                 return Err(self.refuse_event(access, intent, problem).await);
             }
             decided.intents.push(intent);
@@ -300,7 +300,9 @@ impl Vault {
         decided: &mut Decided,
     ) -> Result<(), Stop> {
         let environment = access.environment(request.environment)?;
-        let Some(snapshot) = self.snapshot_or_deleted(&access.view, &slot.name.key()).await? else {
+        let found = self.snapshot_or_deleted(&access.view, &slot.name.key()).await?;
+        let Some(snapshot) = found.filter(|found| basis.may_know(access, &found.secret, environment.id))
+        else {
             return Err(unknown_secret(&slot.name).into());
         };
         let mut intent = self.intent(access, request, Verb::SecretUse, object_of(&snapshot));
@@ -314,14 +316,14 @@ impl Vault {
             environment_name: &environment.name,
         };
         let permitted = match authorize::use_in_request(
-            basis.of(snapshot.secret.id),
+            basis.of(access, &snapshot.secret, environment.id),
             &snapshot,
             &purpose,
             access.view.revision,
         ) {
             Ok(permitted) => permitted,
             Err(problem) => {
-                let problem = if may_aim(access) { problem } else { without_aim(problem) };
+                let problem = if may_aim(access, &snapshot.secret) { problem } else { without_aim(problem) };
                 return Err(self.refuse_event(access, intent, problem).await);
             }
         };
@@ -358,7 +360,7 @@ impl Vault {
         };
         let mut intent = self.intent(&access, request, Verb::RequestSend, request_object(&access, request));
         if let Some(slot) = request.slots.first()
-            && let Ok(snapshot) = self.snapshot(&access.view, &slot.name).await
+            && let Ok(Some(snapshot)) = self.snapshot_or_deleted(&access.view, &slot.name.key()).await
         {
             intent.verb = Verb::SecretUse;
             intent.object = object_of(&snapshot);
@@ -544,8 +546,8 @@ fn foreign_credential(target: &Target) -> Problem {
 }
 
 /// The destination to add is told to those who may add it.
-fn may_aim(access: &Access) -> bool {
-    access.principal.has(Right::SecretPolicy)
+fn may_aim(access: &Access, secret: &secrets::Secret) -> bool {
+    access.rights_on(secret, None).has(Right::SecretPolicy)
 }
 
 fn without_aim(mut problem: Problem) -> Problem {
@@ -562,6 +564,10 @@ fn pool_key(access: &Access, request: &UseRequest<'_>, decided: &Decided) -> [u8
     bytes.extend_from_slice(&access.view.revision.to_be_bytes());
     bytes.extend_from_slice(&principals(access, request).0.id);
     bytes.extend_from_slice(&access.principal.actor.id);
+    // A grant ends without a new revision, and what could be named with it cannot be any more.
+    for grant in access.principal.holdings.iter().filter_map(|held| held.grant) {
+        bytes.extend_from_slice(grant.as_bytes());
+    }
     if let Using::Lease(lease) = request.using {
         bytes.extend_from_slice(lease.id.as_bytes());
     }

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use tacit_audit::{Detail, Outcome, Verb};
-use tacit_model::{
-    Code, EnvironmentId, EnvironmentName, Fields, Problem, Right, SecretName, SecretType, Timestamp,
-};
-use tacit_store::{Change, Statement, secrets as rows};
+use tacit_model::{Code, EnvironmentId, EnvironmentName, Fields, Problem, Right, SecretName, SecretType};
+use tacit_store::{Change, secrets as rows};
 use zeroize::Zeroizing;
 
 use crate::{
-    Caller, HIDE_AFTER_SECS, Stop, Vault,
+    Caller, Stop, Vault,
     access::{Access, Snapshot},
     authorize::{self, require},
-    check_reason,
-    secrets::{object_of, require_list},
+    precondition::secret_tag,
+    reasons::{self, Said},
+    secrets::object_of,
     settle, settle_change,
     warnings::weakness,
 };
@@ -32,23 +31,10 @@ pub struct Revealed {
     pub hide_after_secs: u64,
 }
 
-/// A version, as far as it shows.
-#[derive(Clone, Debug)]
-pub struct VersionInfo {
-    /// The number.
-    pub version: i64,
-    /// When written.
-    pub created_at: Timestamp,
-    /// By whom.
-    pub created_by: String,
-    /// Whether it is the one in force.
-    pub current: bool,
-}
-
 impl Vault {
     /// Writes a new version of a value; every reference uses it from its next execution on.
     ///
-    /// Returns the version's number and warnings.
+    /// Returns the version's number and warnings. With `dry_run` nothing is written.
     ///
     /// # Errors
     /// `forbidden`, `not_found`, `validation_failed`.
@@ -59,9 +45,17 @@ impl Vault {
         environment: &EnvironmentName,
         fields: &Map<String, Value>,
         reason: Option<&str>,
+        dry_run: bool,
     ) -> Result<(i64, Vec<String>), Problem> {
-        check_reason(reason)?;
-        settle_change!(self, caller, |access| self.set_value_once(&access, name, environment, fields))
+        let said = Said::parse(reason)?;
+        settle_change!(self, caller, |access| self.set_value_once(
+            &access,
+            name,
+            environment,
+            fields,
+            said.as_ref(),
+            dry_run
+        ))
     }
 
     async fn set_value_once(
@@ -70,54 +64,35 @@ impl Vault {
         name: &SecretName,
         environment: &EnvironmentName,
         fields: &Map<String, Value>,
+        said: Option<&Said>,
+        dry_run: bool,
     ) -> Result<(i64, Vec<String>), Stop> {
-        require_list(access)?;
-        let snapshot = self.snapshot(&access.view, name).await?;
+        let snapshot = self.snapshot(access, name).await?;
         self.require_or_refuse(access, Right::SecretWrite, Verb::SecretRotate, &snapshot, Some(environment))
             .await?;
+        access.check_tag(&secret_tag(access, &snapshot))?;
         let environment = access.environment(environment)?.clone();
         let fields = Fields::parse(snapshot.secret.kind, fields).map_err(|(field, error)| {
             Problem::invalid(format!("fields.{field}").trim_end_matches('.'), error.to_string())
         })?;
-        let version = snapshot.value(environment.id).map_or(0, |value| value.latest) + 1;
-        let statements = self.new_version(access, &snapshot.secret, environment.id, version, &fields).await?;
+        let version = self.next_version(access, &snapshot, environment.id).await?;
+        let reason = said.map(|said| said.id);
+        let statements =
+            self.new_version(access, &snapshot.secret, environment.id, version, &fields, reason).await?;
+        let warnings = weakness(snapshot.secret.kind, name, &fields).into_iter().collect();
+        if dry_run {
+            return Ok((version, warnings));
+        }
         let pruned = self.prune(access, &snapshot, environment.id, version).await?;
-        let detail = Detail { version: Some(version.unsigned_abs()), ..Detail::default() };
+        let detail = Detail { version: Some(version.unsigned_abs()), reason_id: reason, ..Detail::default() };
         let mut event =
             self.event(access, Verb::SecretRotate, object_of(&snapshot), Outcome::Succeeded, detail);
         event.environment = Some(environment.name);
-        let change = self.change(access).bump().and_all(statements).and_all(pruned).record(&event);
-        self.0.store.write(change).await?;
-        Ok((version, weakness(snapshot.secret.kind, name, &fields).into_iter().collect()))
-    }
-
-    /// Destroys what is beyond the workspace's window, by count and by age. The current version always stays.
-    async fn prune(
-        &self,
-        access: &Access,
-        snapshot: &Snapshot,
-        environment: EnvironmentId,
-        current: i64,
-    ) -> Result<Vec<Statement>, Stop> {
-        let settings = &access.view.workspace.settings;
-        let oldest = access.now.plus_secs(-settings.version_keep_days * 86_400);
-        let kept = self.sealed_versions(&access.view, snapshot.secret.id, environment).await?;
-        let mut statements = Vec::new();
-        // Newest first: each was replaced when the one before it was written, and the first of them just now.
-        let mut replaced_at = access.now;
-        for (at, version) in kept.iter().filter(|version| version.version != current).enumerate() {
-            // `current` itself is not among the stored ones yet and counts as one.
-            if at as i64 + 1 >= settings.version_keep_count || replaced_at < oldest {
-                statements.push(rows::delete_version(
-                    access.view.workspace.id,
-                    snapshot.secret.id,
-                    environment,
-                    version.version,
-                ));
-            }
-            replaced_at = version.created_at;
-        }
-        Ok(statements)
+        let change = pruned.add_to(self.change(access).bump().and_all(statements).record(&event));
+        let scans = self.record_act(change, self.reason_scans(access, &snapshot, said)).await?;
+        let known = reasons::known(&fields, snapshot.secret.kind);
+        self.keep_reason(access, &snapshot, said, &scans, &known).await;
+        Ok((version, warnings))
     }
 
     /// Shows a value to someone who holds `secret.reveal`, of a secret that is masked.
@@ -131,8 +106,8 @@ impl Vault {
         environment: &EnvironmentName,
         reason: Option<&str>,
     ) -> Result<Revealed, Problem> {
-        check_reason(reason)?;
-        settle!(self, caller, |access| self.reveal_once(&access, name, environment))
+        let said = Said::parse(reason)?;
+        settle!(self, caller, |access| self.reveal_once(&access, name, environment, said.as_ref()))
     }
 
     async fn reveal_once(
@@ -140,22 +115,35 @@ impl Vault {
         access: &Access,
         name: &SecretName,
         environment: &EnvironmentName,
+        said: Option<&Said>,
     ) -> Result<Revealed, Stop> {
-        require_list(access)?;
-        let snapshot = self.snapshot(&access.view, name).await?;
+        let snapshot = self.snapshot(access, name).await?;
         let environment = access.environment(environment)?;
         let mut event =
             self.event(access, Verb::SecretReveal, object_of(&snapshot), Outcome::Allowed, Detail::default());
         event.environment = Some(environment.name.clone());
-        let proof =
-            match authorize::reveal(access.principal.rights, &snapshot, environment.id, access.view.revision)
-            {
-                Ok(proof) => proof,
-                Err(problem) => return Err(self.refuse_event(access, event, problem).await),
-            };
+        let proof = match authorize::reveal(
+            access.rights_on(&snapshot.secret, Some(environment.id)),
+            &snapshot,
+            environment.id,
+            access.view.revision,
+        ) {
+            Ok(proof) => proof,
+            Err(problem) => return Err(self.refuse_event(access, event, problem).await),
+        };
+        let settings = access.view.workspace.settings;
+        if settings.reveal_needs_reason && said.is_none() {
+            let problem = Problem::invalid("reason", "is needed in this workspace to look at a value")
+                .suggest("say why: --reason TEXT");
+            return Err(self.refuse_event(access, event, problem).await);
+        }
+        if let Err(problem) = self.0.reveals.take(&pace_of(access), access.now) {
+            return Err(self.refuse_event(access, event, problem).await);
+        }
         let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment.id).await?;
         let version = current_version(&snapshot, environment.id, &versions)?;
         event.detail.version = Some(version.version.unsigned_abs());
+        event.detail.reason_id = said.map(|said| said.id);
         let workspace = access.view.workspace.id;
         let (recorded, _) = self
             .record_intent(
@@ -166,44 +154,21 @@ impl Vault {
                 Vec::new(),
             )
             .await?;
-        let Some(recorded) = recorded.first() else {
+        let Some(proof) = recorded.first() else {
             return Err(Problem::internal("an intent was lost").into());
         };
-        let value = self.open(workspace, recorded, &snapshot, version).await?;
+        let value = self.open(workspace, proof, &snapshot, version).await?;
         let kind = snapshot.secret.kind;
         let fields = Fields::decode(kind, value.dangerous_expose())
             .ok_or_else(|| Problem::internal("a value does not decode"))?;
+        let scans = self.reason_scans(access, &snapshot, said);
+        let scans: Vec<_> = scans.into_iter().map(|scan| self.covered_by(&recorded, scan)).collect();
+        self.keep_reason(access, &snapshot, said, &scans, &reasons::known(&fields, kind)).await;
         Ok(Revealed {
             fields: fields.iter().map(|(name, text)| (name, Zeroizing::new(text.to_owned()))).collect(),
             kind,
             version: version.version,
-            hide_after_secs: HIDE_AFTER_SECS,
-        })
-    }
-
-    /// The kept versions of a value, newest first.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn list_versions(
-        &self,
-        caller: &Caller,
-        name: &SecretName,
-        environment: &EnvironmentName,
-    ) -> Result<Vec<VersionInfo>, Problem> {
-        settle!(self, caller, |access| async {
-            require_list(&access)?;
-            let snapshot = self.snapshot(&access.view, name).await?;
-            let environment = access.environment(environment)?.id;
-            let current = snapshot.value(environment).map(|value| value.current);
-            let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment).await?;
-            let info = |version: &rows::Version| VersionInfo {
-                version: version.version,
-                created_at: version.created_at,
-                created_by: version.created_by.clone(),
-                current: current == Some(version.version),
-            };
-            Ok(versions.iter().map(info).collect())
+            hide_after_secs: settings.hide_after_secs.unsigned_abs(),
         })
     }
 
@@ -217,8 +182,16 @@ impl Vault {
         name: &SecretName,
         environment: &EnvironmentName,
         to: i64,
+        reason: Option<&str>,
     ) -> Result<i64, Problem> {
-        settle_change!(self, caller, |access| self.roll_back_once(&access, name, environment, to))
+        let said = Said::parse(reason)?;
+        settle_change!(self, caller, |access| self.roll_back_once(
+            &access,
+            name,
+            environment,
+            to,
+            said.as_ref()
+        ))
     }
 
     async fn roll_back_once(
@@ -227,9 +200,9 @@ impl Vault {
         name: &SecretName,
         environment: &EnvironmentName,
         to: i64,
+        said: Option<&Said>,
     ) -> Result<i64, Stop> {
-        require_list(access)?;
-        let snapshot = self.snapshot(&access.view, name).await?;
+        let snapshot = self.snapshot(access, name).await?;
         self.require_or_refuse(
             access,
             Right::SecretWrite,
@@ -238,17 +211,18 @@ impl Vault {
             Some(environment),
         )
         .await?;
+        access.check_tag(&secret_tag(access, &snapshot))?;
         let environment = access.environment(environment)?.clone();
         let workspace = access.view.workspace.id;
         let versions = self.sealed_versions(&access.view, snapshot.secret.id, environment.id).await?;
         let Some(old) = versions.iter().find(|version| version.version == to) else {
             return Err(Problem::not_found("version")
-                .suggest("`tacit secrets versions` lists those that are kept")
+                .suggest("`tacit secrets versions` lists those that are kept; what is destroyed does not come back")
                 .into());
         };
-        let version = snapshot.value(environment.id).map_or(0, |value| value.latest) + 1;
+        let version = self.next_version(access, &snapshot, environment.id).await?;
         let proof = authorize::reseal_for_rollback(
-            access.principal.rights,
+            access.rights_on(&snapshot.secret, Some(environment.id)),
             &snapshot,
             environment.id,
             access.view.revision,
@@ -261,17 +235,22 @@ impl Vault {
             shown: old.shown.clone(),
             created_at: access.now,
             created_by: access.principal.actor.to_string(),
+            reason: said.map(|said| said.id),
+            fingerprint: old.fingerprint,
         };
         let statements = rows::insert_version(workspace, snapshot.secret.id, environment.id, &row);
         let pruned = self.prune(access, &snapshot, environment.id, version).await?;
-        let detail = Detail { version: Some(version.unsigned_abs()), ..Detail::default() };
+        let detail = Detail {
+            version: Some(version.unsigned_abs()),
+            reason_id: said.map(|said| said.id),
+            ..Detail::default()
+        };
         let mut event =
             self.event(access, Verb::SecretRollback, object_of(&snapshot), Outcome::Succeeded, detail);
         event.environment = Some(environment.name);
-        self.0
-            .store
-            .write(self.change(access).bump().and_all(statements).and_all(pruned).record(&event))
-            .await?;
+        let change = pruned.add_to(self.change(access).bump().and_all(statements).record(&event));
+        let scans = self.record_act(change, self.reason_scans(access, &snapshot, said)).await?;
+        self.keep_reason(access, &snapshot, said, &scans, &[]).await;
         Ok(version)
     }
 
@@ -296,10 +275,10 @@ impl Vault {
         environment: Option<&EnvironmentName>,
         disabled: bool,
     ) -> Result<(), Stop> {
-        require_list(access)?;
-        let snapshot = self.snapshot(&access.view, name).await?;
+        let snapshot = self.snapshot(access, name).await?;
         let verb = if disabled { Verb::SecretDisable } else { Verb::SecretEnable };
         self.require_or_refuse(access, Right::SecretWrite, verb, &snapshot, environment).await?;
+        access.check_tag(&secret_tag(access, &snapshot))?;
         let workspace = access.view.workspace.id;
         let mut event = self.event(access, verb, object_of(&snapshot), Outcome::Succeeded, Detail::default());
         let statements = match environment {
@@ -307,11 +286,7 @@ impl Vault {
                 let environment = access.environment(environment)?;
                 event.environment = Some(environment.name.clone());
                 if snapshot.value(environment.id).is_none() {
-                    return Err(Problem::new(
-                        Code::NoValueInEnvironment,
-                        format!("`{name}` has no value in `{}`", environment.name),
-                    )
-                    .into());
+                    return Err(no_value(name, &environment.name).into());
                 }
                 vec![rows::set_value_disabled(workspace, snapshot.secret.id, environment.id, disabled)]
             }
@@ -329,7 +304,7 @@ impl Vault {
         Change::new(access.view.workspace.id).only_at(access.view.revision)
     }
 
-    /// A right, or a refusal on the record.
+    /// A right in an environment, or without one in all of them at once; or a refusal on the record.
     pub(crate) async fn require_or_refuse(
         &self,
         access: &Access,
@@ -338,11 +313,21 @@ impl Vault {
         snapshot: &Snapshot,
         environment: Option<&EnvironmentName>,
     ) -> Result<(), Stop> {
-        let Err(problem) = require(access.principal.rights, right) else { return Ok(()) };
+        let place = environment.map(|name| access.environment(name)).transpose()?.map(|found| found.id);
+        let Err(problem) = require(access.rights_on(&snapshot.secret, place), right) else { return Ok(()) };
         let mut event = self.event(access, verb, object_of(snapshot), Outcome::Allowed, Detail::default());
         event.environment = environment.cloned();
         Err(self.refuse_event(access, event, problem).await)
     }
+}
+
+pub(crate) fn no_value(name: &SecretName, environment: &EnvironmentName) -> Problem {
+    Problem::new(Code::NoValueInEnvironment, format!("`{name}` has no value in `{environment}`"))
+}
+
+/// By whom reveals are counted: a principal in a workspace.
+fn pace_of(access: &Access) -> String {
+    format!("{} {:?}", access.view.workspace.id, access.principal.actor.id)
 }
 
 /// The version in force.

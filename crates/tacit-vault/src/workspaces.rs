@@ -16,7 +16,9 @@ use crate::{
     Caller, Stop, Vault,
     access::{Access, Owner},
     authorize::require,
-    new_id, settle, settle_change,
+    new_id,
+    precondition::settings_tag,
+    settle_change,
 };
 
 /// A workspace, as its members see it.
@@ -28,6 +30,10 @@ pub struct WorkspaceInfo {
     pub settings: rows::Settings,
     /// When made.
     pub created_at: Timestamp,
+    /// What its `ETag` is.
+    pub tag: String,
+    /// Of a change: how many earlier versions are beyond the windows it sets, and so destroyed.
+    pub destroys_versions: Option<i64>,
 }
 
 /// An environment.
@@ -52,6 +58,10 @@ pub struct SettingsPatch {
     pub deletion_window_days: Option<i64>,
     /// Whether values in protected environments may be deleted.
     pub allow_protected_delete: Option<bool>,
+    /// Whether looking at a value needs a reason.
+    pub reveal_needs_reason: Option<bool>,
+    /// Seconds after which a client should hide a value that was looked at.
+    pub hide_after_secs: Option<i64>,
 }
 
 /// A new workspace with its two environments and their keys.
@@ -101,7 +111,7 @@ impl Blueprint {
             .and(rows::insert(&self.workspace))
             .and_all(self.environments.iter().map(|environment| rows::insert_environment(id, environment)))
             .and_all(vault.0.keys.for_new_workspace(id, &ids)?)
-            .and(principals::insert_member(id, owner, Role::Owner, now))
+            .and(principals::insert_member(id, owner, Role::Owner.into(), None, now))
             .record(&event))
     }
 }
@@ -117,13 +127,25 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Vec<WorkspaceInfo>, Problem> {
         let (owner, _) = self.token_owner(token, now).await?;
-        let mine = match owner {
-            Owner::Account(TokenOwner::User(user)) => {
-                self.0.store.workspaces_of(user).await.map_err(Problem::internal)?
-            }
-            Owner::Account(TokenOwner::ServiceAccount(workspace, _)) => vec![workspace],
-            Owner::Agent(session, _) => vec![session.workspace],
+        // An agent is where its session is, as long as whoever it acts for is there.
+        let (account, only) = match owner {
+            Owner::Account(account) => (account, None),
+            Owner::Agent(session, account) => (account, Some(session.workspace)),
         };
+        let mut mine = match account {
+            TokenOwner::User(user) => {
+                let mut live = Vec::new();
+                for workspace in self.0.store.workspaces_of(user).await.map_err(Problem::internal)? {
+                    let member = self.0.store.member(workspace, user).await.map_err(Problem::internal)?;
+                    if member.is_some_and(|member| member.until.is_none_or(|end| end > now)) {
+                        live.push(workspace);
+                    }
+                }
+                live
+            }
+            TokenOwner::ServiceAccount(workspace, _) => vec![workspace],
+        };
+        mine.retain(|workspace| only.is_none_or(|only| only == *workspace));
         let all = self.0.store.workspaces().await.map_err(Problem::internal)?;
         Ok(all.into_iter().filter(|workspace| mine.contains(&workspace.id)).map(info).collect())
     }
@@ -172,31 +194,35 @@ impl Vault {
         Ok(info(self.access(caller).await?.view.workspace.clone()))
     }
 
-    /// Changes a workspace's settings.
+    /// Changes a workspace's settings; with `dry_run` only says what that would destroy.
     ///
     /// # Errors
-    /// `forbidden`, `validation_failed`.
+    /// `forbidden`, `validation_failed`, `protected_environment` if a smaller window for versions would take some from a
+    /// protected environment, unless the workspace allows it.
     pub async fn update_workspace(
         &self,
         caller: &Caller,
         patch: SettingsPatch,
+        dry_run: bool,
     ) -> Result<WorkspaceInfo, Problem> {
         for (field, value, least, most) in [
             ("version_keep_days", patch.version_keep_days, 0, 3650),
             ("version_keep_count", patch.version_keep_count, 1, 100),
             ("deletion_window_days", patch.deletion_window_days, 0, 3650),
+            ("hide_after_secs", patch.hide_after_secs, 5, 300),
         ] {
             if value.is_some_and(|value| !(least..=most).contains(&value)) {
                 return Err(Problem::invalid(field, format!("must be {least} to {most}")));
             }
         }
-        settle_change!(self, caller, |access| self.update_workspace_once(&access, patch))
+        settle_change!(self, caller, |access| self.update_workspace_once(&access, patch, dry_run))
     }
 
     async fn update_workspace_once(
         &self,
         access: &Access,
         patch: SettingsPatch,
+        dry_run: bool,
     ) -> Result<WorkspaceInfo, Stop> {
         let mut workspace = access.view.workspace.clone();
         let object = Object::new(ObjectKind::Workspace, *workspace.id.as_bytes(), workspace.name.as_str());
@@ -204,12 +230,35 @@ impl Vault {
             return Err(self.refuse(access, Verb::WorkspaceUpdate, object, problem).await);
         }
         let old = workspace.settings;
+        access.check_tag(&settings_tag(&old))?;
         workspace.settings = rows::Settings {
             version_keep_days: patch.version_keep_days.unwrap_or(old.version_keep_days),
             version_keep_count: patch.version_keep_count.unwrap_or(old.version_keep_count),
             deletion_window_days: patch.deletion_window_days.unwrap_or(old.deletion_window_days),
             allow_protected_delete: patch.allow_protected_delete.unwrap_or(old.allow_protected_delete),
+            reveal_needs_reason: patch.reveal_needs_reason.unwrap_or(old.reveal_needs_reason),
+            hide_after_secs: patch.hide_after_secs.unwrap_or(old.hide_after_secs),
         };
+        let new = workspace.settings;
+        let shrinks_days = new.version_keep_days < old.version_keep_days;
+        let is_smaller = shrinks_days || new.version_keep_count < old.version_keep_count;
+        let mut destroys = None;
+        if is_smaller {
+            let oldest = access.now.plus_secs(-new.version_keep_days * 86_400);
+            let count = new.version_keep_count;
+            destroys = Some(self.0.store.versions_beyond(workspace.id, oldest, count, false).await?);
+            // With fewer days every earlier version goes sooner than it would have, if not at once.
+            let sooner = if shrinks_days { Timestamp::from_millis(i64::MAX) } else { oldest };
+            let kept = self.0.store.versions_beyond(workspace.id, sooner, count, true).await?;
+            if kept > 0 && !new.allow_protected_delete {
+                return Err(self.refuse(access, Verb::WorkspaceUpdate, object, keeps_versions(kept)).await);
+            }
+        }
+        if dry_run {
+            // The tag stays that of what is there: it is what a write that follows names.
+            let tag = settings_tag(&old);
+            return Ok(WorkspaceInfo { destroys_versions: destroys, tag, ..info(workspace) });
+        }
         let event = self.event(access, Verb::WorkspaceUpdate, object, Outcome::Succeeded, Detail::default());
         let change = self
             .change(access)
@@ -217,7 +266,9 @@ impl Vault {
             .and(rows::update_settings(workspace.id, &workspace.settings))
             .record(&event);
         self.0.store.write(change).await?;
-        Ok(info(workspace))
+        // What is beyond a window that became smaller is not kept until the next round.
+        self.0.upkeep_wanted.notify_one();
+        Ok(WorkspaceInfo { destroys_versions: destroys, ..info(workspace) })
     }
 
     /// The workspace's environments.
@@ -290,16 +341,23 @@ impl Vault {
         self.0.store.write(change).await?;
         Ok(EnvironmentInfo { name: environment.name, protected, created_at: environment.created_at })
     }
+}
 
-    /// The members of the workspace, with their roles.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn list_members(&self, caller: &Caller) -> Result<Vec<principals::Member>, Problem> {
-        settle!(self, caller, |access| async { Ok(self.0.store.members(access.view.workspace.id).await?) })
-    }
+/// Why a window for versions does not become smaller. Counts only: whoever manages a workspace need not see its secrets.
+fn keeps_versions(count: i64) -> Problem {
+    Problem::new(
+        Code::ProtectedEnvironment,
+        format!("protected environments hold earlier versions ({count}) that would be destroyed sooner, and nothing is destroyed there"),
+    )
+    .suggest("if that is meant, set `allow_protected_delete` with it, and take it back afterwards")
 }
 
 fn info(workspace: rows::Workspace) -> WorkspaceInfo {
-    WorkspaceInfo { name: workspace.name, settings: workspace.settings, created_at: workspace.created_at }
+    WorkspaceInfo {
+        name: workspace.name,
+        settings: workspace.settings,
+        created_at: workspace.created_at,
+        tag: settings_tag(&workspace.settings),
+        destroys_versions: None,
+    }
 }

@@ -150,6 +150,7 @@ fn detail(event: &Event) -> String {
         let plural = if findings == "1" { "" } else { "s" };
         format!("{findings} redaction{plural}")
     }));
+    parts.extend(event.reason.as_ref().map(|reason| format!("“{reason}”")));
     parts.join(" ")
 }
 

@@ -102,10 +102,10 @@ impl Command {
             Self::Run(run) => run.run(session).await,
             Self::Delete { name, yes } => {
                 if !yes {
-                    input::confirm(&format!("Delete the automation {name} in every environment?"))?;
+                    input::confirm(&format!("Delete the automation {name} in every environment, for good?"))?;
                 }
                 workspace.delete_automation(&name).await?;
-                session.out.done(&json!({"name": name}), &format!("{name} is deleted"))
+                session.out.done(&json!({"name": name}), &format!("{name} is deleted for good"))
             }
         }
     }
@@ -161,7 +161,7 @@ impl RunCommand {
             (None, Some(path)) => Some(input::json(&input::file(path)?, &path.display().to_string())?),
             (None, None) => None,
         };
-        let start = StartRun { environment: session.environment.clone(), input };
+        let start = StartRun { environment: session.acting_environment().await?.to_owned(), input };
         let patience = Instant::now() + Duration::from_secs(self.wait);
         let mut run = session.workspace().start_run(&self.name, &start, self.wait).await?;
         // A server may wait for less than it is asked to.

@@ -5,9 +5,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     account, audit, automations, config, environments,
     error::{Failure, Outcome},
-    help, leases, mcp,
+    grants, help, leases, mcp,
     output::Output,
-    request, run, runs, secrets, server,
+    person, request, run, runs, secrets, server,
     session::Session,
     sign_in, vars, workspaces,
 };
@@ -55,43 +55,87 @@ enum Command {
     #[command(flatten)]
     SignIn(sign_in::Command),
     /// Secrets: credentials that are named, used and never shown.
-    #[command(subcommand, visible_alias = "secret")]
+    #[command(
+        subcommand,
+        visible_alias = "secret",
+        after_help = "Example:\n  tacit secrets set STRIPE_KEY --to api.stripe.com\n  tacit secrets list --search stripe\n  tacit secrets access STRIPE_KEY"
+    )]
     Secrets(secrets::Command),
     /// Variables: plain settings beside the secrets.
-    #[command(subcommand, visible_alias = "variables")]
+    #[command(
+        subcommand,
+        visible_alias = "variables",
+        after_help = "Example:\n  tacit vars set REGION eu\n  tacit vars list"
+    )]
     Vars(vars::Command),
     /// Automations: steps that name secrets.
-    #[command(subcommand, visible_alias = "automation")]
+    #[command(subcommand, visible_alias = "automation", after_help = "Example:\n  tacit automations list")]
     Automations(automations::Command),
     /// Runs of automations.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tacit runs list")]
     Runs(runs::Command),
     Request(request::Request),
     Run(run::Run),
     Mcp(mcp::Mcp),
     /// Leases: placeholders that programs hold instead of values.
-    #[command(subcommand, visible_alias = "lease")]
+    #[command(subcommand, visible_alias = "lease", after_help = "Example:\n  tacit leases list")]
     Leases(leases::LeasesCommand),
     /// Sessions of agents that act for somebody.
-    #[command(subcommand, visible_alias = "agent")]
+    #[command(subcommand, visible_alias = "agent", after_help = "Example:\n  tacit agents list")]
     Agents(leases::AgentsCommand),
     /// Workspaces: tenants with their own secrets, people and record.
-    #[command(subcommand, visible_alias = "workspace")]
+    #[command(
+        subcommand,
+        visible_alias = "workspace",
+        after_help = "Example:\n  tacit workspaces list\n  tacit workspaces set --version-keep-days 14"
+    )]
     Workspaces(workspaces::Command),
     /// Environments, such as test and live.
-    #[command(subcommand, visible_alias = "envs")]
+    #[command(subcommand, visible_alias = "envs", after_help = "Example:\n  tacit environments list")]
     Environments(environments::Command),
+    /// One's own account: password, sessions, second factor.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tacit account password\n  tacit account sessions\n  tacit account second-factor begin"
+    )]
+    Account(person::AccountCommand),
     /// The people of the workspace.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tacit members invite anna@example.com --role editor\n  tacit members access anna@example.com"
+    )]
     Members(account::MembersCommand),
     /// Accounts for machines.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tacit service-accounts create ci --role editor\n  tacit tokens create ci --expires-at 2027-01-01T00:00:00Z"
+    )]
     ServiceAccounts(account::AccountsCommand),
     /// Tokens of service accounts.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tacit tokens create ci --expires-at 2027-01-01T00:00:00Z\n  tacit tokens list ci"
+    )]
     Tokens(account::TokensCommand),
+    /// Roles: sets of rights under a name.
+    #[command(
+        subcommand,
+        visible_alias = "role",
+        after_help = "Example:\n  tacit roles create on-call secret.list secret.use secret.reveal\n  tacit roles list"
+    )]
+    Roles(grants::RolesCommand),
+    /// Grants: roles in a part of the workspace, perhaps for a while.
+    #[command(
+        subcommand,
+        visible_alias = "grant",
+        after_help = "Example:\n  tacit grants create editor user:anna@example.com --in-env test\n  tacit grants list"
+    )]
+    Grants(grants::GrantsCommand),
     /// The record: who did what, and that nothing of it was changed.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tacit audit list --verb secret.use --outcome denied\n  tacit audit verify --data ./tacit-data"
+    )]
     Audit(audit::Command),
     #[command(flatten)]
     Help(help::Command),
@@ -139,9 +183,12 @@ impl Command {
             Self::Agents(command) => command.run(session).await,
             Self::Workspaces(command) => command.run(session).await,
             Self::Environments(command) => command.run(session).await,
+            Self::Account(command) => command.run(session).await,
             Self::Members(command) => command.run(session).await,
             Self::ServiceAccounts(command) => command.run(session).await,
             Self::Tokens(command) => command.run(session).await,
+            Self::Roles(command) => command.run(session).await,
+            Self::Grants(command) => command.run(session).await,
             Self::Audit(command) => command.run(session).await,
             // These need no session or make their own, and `Cli::run` has run them.
             Self::Server(_) | Self::SignIn(_) | Self::Run(_) | Self::Mcp(_) | Self::Help(_) => Ok(()),
@@ -165,7 +212,7 @@ mod tests {
 
     fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
         let path = format!("{path} {}", command.get_name());
-        if !command.has_subcommands() {
+        if command.get_name() != "help" {
             found.push((path.trim().to_owned(), command.clone()));
         }
         for sub in command.get_subcommands() {
@@ -202,7 +249,7 @@ mod tests {
         for (path, command) in found {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in help.lines().filter_map(|line| line.trim().strip_prefix("tacit ")) {
-                let words = words(line.split([';', '|', '<', '>']).next().unwrap_or_default());
+                let words = words(line.split([';', '|', '<', '>', '&']).next().unwrap_or_default());
                 let words = std::iter::once("tacit".to_owned()).chain(words);
                 if let Err(error) = Cli::try_parse_from(words) {
                     panic!("{path}: {line}: {error}");

@@ -140,6 +140,10 @@ fn hint_for(problem: &Problem) -> String {
             "correct it and try again"
         }
         "name_taken" => "choose another name",
+        "role_in_use" => {
+            "give those who have the role another one first: tacit members list, tacit grants list"
+        }
+        "last_owner" => "make somebody else an owner first: tacit members set NAME --role owner",
         "secret_in_use" => "change what depends on it first, or delete it all the same with --force",
         "protected_environment" => {
             "disable it instead, which takes effect at once: `tacit secrets disable NAME`"

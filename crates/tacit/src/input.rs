@@ -1,5 +1,7 @@
 //! What people and scripts hand in: values from a hidden prompt or standard input, never from an argument.
 
+mod typed;
+
 use std::{
     fs,
     io::{self, IsTerminal, Read},
@@ -7,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+use tacit_api::exact::{Exact, TOO_LONG, TWICE};
 
 use crate::error::{Failure, Outcome};
 
@@ -22,12 +25,16 @@ pub(crate) fn hidden(what: &str) -> Outcome<String> {
                 "hand it in on standard input, for example with < FILE",
             ));
         }
-        return dialoguer::Password::new().with_prompt(what).report(false).interact().map_err(|error| {
-            Failure::new(
-                format!("{what} was not given: {error}"),
-                "try again, or hand it in on standard input",
-            )
-        });
+        let why = match typed::read(what) {
+            Ok(Some(text)) if !text.is_empty() => return Ok(text),
+            Ok(Some(_)) => "it is empty".to_owned(),
+            Ok(None) => "interrupted".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        return Err(Failure::new(
+            format!("{what} was not given: {why}"),
+            "try again, or hand it in on standard input",
+        ));
     }
     let text = read(io::stdin().lock(), "standard input")?;
     let text = without_line_break(&text);
@@ -40,11 +47,54 @@ pub(crate) fn hidden(what: &str) -> Outcome<String> {
     Ok(text.to_owned())
 }
 
-/// Asks whether to go on, if there is somebody to ask.
-pub(crate) fn confirm(question: &str) -> Outcome {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(());
+/// Several of these: asked for one after the other on a terminal, where what is not wanted is left empty; otherwise lines of
+/// standard input, of which the last ones may be missing.
+pub(crate) fn hidden_each(what: &[&str]) -> Outcome<Vec<String>> {
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        let ask = |what: &&str| {
+            let prompt =
+                dialoguer::Password::new().with_prompt(*what).allow_empty_password(true).report(false);
+            prompt
+                .interact()
+                .map_err(|error| Failure::new(format!("{what} was not given: {error}"), "try again"))
+        };
+        return what.iter().map(ask).collect();
     }
+    let text = read(io::stdin().lock(), "standard input")?;
+    let mut lines = text.lines().map(|line| line.trim_end_matches('\r').to_owned());
+    let given: Vec<String> = what.iter().map(|_| lines.next().unwrap_or_default()).collect();
+    if given.first().is_none_or(String::is_empty) {
+        return Err(Failure::usage(
+            format!("standard input holds nothing for the {}", what.first().unwrap_or(&"input")),
+            format!("hand in these lines: {}", what.join(", ")),
+        ));
+    }
+    Ok(given)
+}
+
+/// Asks whether to go on, before something that cannot be undone or that acts in a protected environment. Where there is
+/// nobody to ask it must have been said: --yes.
+pub(crate) fn confirm(question: &str) -> Outcome {
+    if !is_interactive() {
+        let question = question.trim_end_matches('?');
+        return Err(Failure::usage(
+            format!("nothing was done: there is no terminal to ask on: {question}?"),
+            "if it is meant, add --yes",
+        ));
+    }
+    ask(question)
+}
+
+/// Asks whether to go on, if there is somebody to ask: before what can be undone.
+pub(crate) fn confirm_if_asked(question: &str) -> Outcome {
+    if is_interactive() { ask(question) } else { Ok(()) }
+}
+
+fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+fn ask(question: &str) -> Outcome {
     let answer = dialoguer::Confirm::new().with_prompt(question).default(false).interact();
     match answer {
         Ok(true) => Ok(()),
@@ -80,6 +130,25 @@ pub(crate) fn json(text: &str, what: &str) -> Outcome<Value> {
             "correct it and try again",
         )
     })
+}
+
+/// JSON of which nothing is lost when it is read: for values.
+pub(crate) fn exact_json(text: &str, what: &str) -> Outcome<Value> {
+    match serde_json::from_str::<Exact>(text) {
+        Ok(exact) => Ok(exact.0),
+        Err(error) => {
+            let own = [TWICE, TOO_LONG].into_iter().find(|own| error.to_string().starts_with(own));
+            let reason = own.map_or_else(|| "it is not JSON".to_owned(), str::to_owned);
+            Err(Failure::usage(
+                format!(
+                    "{what} is not taken: {reason}: see line {}, column {}",
+                    error.line(),
+                    error.column()
+                ),
+                "correct it and try again",
+            ))
+        }
+    }
 }
 
 /// `NAME=VALUE` pairs as an object.
@@ -120,7 +189,7 @@ fn read(reader: impl Read, name: &str) -> Outcome<String> {
         .map_err(|_| Failure::new(format!("{name} is not UTF-8 text"), "encode it, for example with base64"))
 }
 
-fn without_line_break(text: &str) -> &str {
+pub(crate) fn without_line_break(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)
 }
@@ -144,6 +213,10 @@ mod tests {
     fn json_errors_repeat_nothing() {
         let failure = json("{\"key\": hunter2}", "standard input").unwrap_err();
         assert!(failure.what.contains("line 1") && !failure.what.contains("hunter2"), "{failure}");
+        for text in ["{\"key\": hunter2}", "{\"key\": \"hunter2\", \"key\": \"hunter2\"}"] {
+            let failure = exact_json(text, "the value").unwrap_err();
+            assert!(failure.what.contains("line 1") && !failure.what.contains("hunter2"), "{failure}");
+        }
     }
 
     /// Headers and pairs.

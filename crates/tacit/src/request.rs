@@ -70,7 +70,11 @@ impl Request {
             fields: (!self.keep.is_empty()).then_some(self.keep),
             redirects: self.redirects,
             timeout_secs: self.timeout,
-            ..SendRequest::new(&session.environment, self.method.to_ascii_uppercase(), self.url)
+            ..SendRequest::new(
+                session.acting_environment().await?,
+                self.method.to_ascii_uppercase(),
+                self.url,
+            )
         };
         let answer = session.workspace().send(&request).await?;
         if session.out == Output::Json {

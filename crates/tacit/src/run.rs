@@ -242,17 +242,8 @@ fn settings(flags: &Flags<'_>, project: &Project) -> Outcome<(Settings, Option<S
 
 /// Takes the lease, in an environment that may be used without being named.
 async fn take<'a>(session: &'a Session, terms: &Terms) -> Outcome<Lease<'a>> {
-    if session.named_environment.is_none() {
-        let environments = session.workspace().environments().await?;
-        let name = &session.environment;
-        if environments.items.iter().any(|known| known.name == *name && known.protected) {
-            return Err(Failure::usage(
-                format!("the environment `{name}` is protected"),
-                format!("name it on the command line, with --env {name}"),
-            ));
-        }
-    }
-    Lease::take(session.workspace(), &session.environment, terms).await
+    let environment = session.acting_environment().await?;
+    Lease::take(session.workspace(), environment, terms).await
 }
 
 fn status_of(signal: Signal) -> u8 {

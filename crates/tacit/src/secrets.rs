@@ -1,11 +1,14 @@
 //! `secrets`: create, rotate, look after, delete. Nothing here shows a value but `reveal`.
 
+mod compare;
+mod edit;
+mod import;
 mod policy;
 mod set;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use tacit_api::{FieldMap, Kind, RevealRequest, Secret, SecretQuery, SecretState, ValueState};
+use tacit_api::{FieldMap, Kind, RevealRequest, Rollback, Secret, SecretQuery, SecretState, ValueState};
 use tacit_client::every_page;
 
 use crate::{
@@ -25,9 +28,10 @@ pub(crate) enum Command {
         /// Its name.
         name: String,
     },
-    Set(set::Set),
+    Set(Box<set::Set>),
+    Edit(edit::Edit),
     Reveal(Reveal),
-    /// List the versions of the value in --env that are kept.
+    /// List the versions of the value in --env: those that are kept, and of the destroyed ones who wrote them and when.
     #[command(after_help = "Example:\n  tacit secrets versions STRIPE_KEY --env live")]
     Versions {
         /// Its name.
@@ -40,6 +44,15 @@ pub(crate) enum Command {
         name: String,
         /// The version, as `secrets versions` lists it.
         version: i64,
+        /// Why, for the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Show who may use a secret or look at it, and why.
+    #[command(after_help = "Example:\n  tacit secrets access STRIPE_KEY")]
+    Access {
+        /// The secret.
+        name: String,
     },
     /// Show what depends on a secret.
     #[command(after_help = "Example:\n  tacit secrets usages STRIPE_KEY")]
@@ -65,6 +78,13 @@ pub(crate) enum Command {
         name: String,
     },
     Delete(Delete),
+    Compare(compare::Compare),
+    Import(import::Import),
+    /// Print the workspace's configuration as one document: secrets, variables and automations, references and never values.
+    #[command(
+        after_help = "Example:\n  tacit secrets export > staging.json\n  tacit secrets import staging.json --workspace production --dry-run"
+    )]
+    Export,
     /// Bring a deleted secret back, while its deletion window lasts.
     #[command(after_help = "Example:\n  tacit secrets restore STRIPE_KEY")]
     Restore {
@@ -101,6 +121,12 @@ enum State {
     Disabled,
     Proposed,
     Deleted,
+    /// Its date of rotation or end is near.
+    Due,
+    /// It should have been rotated.
+    Overdue,
+    /// Its end has passed.
+    Expired,
 }
 
 impl From<State> for SecretState {
@@ -110,6 +136,9 @@ impl From<State> for SecretState {
             State::Disabled => Self::Disabled,
             State::Proposed => Self::Proposed,
             State::Deleted => Self::Deleted,
+            State::Due => Self::Due,
+            State::Overdue => Self::Overdue,
+            State::Expired => Self::Expired,
         }
     }
 }
@@ -128,16 +157,19 @@ pub(crate) struct Reveal {
     reason: Option<String>,
 }
 
-/// Delete a secret. It can be restored while the workspace's deletion window lasts.
+/// Delete a secret, which can be restored while the workspace's deletion window lasts; or with --env its value in one
+/// environment, which cannot.
 #[derive(Args)]
-#[command(after_help = "Example:\n  tacit secrets delete STRIPE_KEY")]
+#[command(
+    after_help = "Example:\n  tacit secrets delete STRIPE_KEY\n  tacit secrets delete STRIPE_KEY --env test"
+)]
 pub(crate) struct Delete {
     /// Its name.
     name: String,
     /// Delete it although something depends on it.
     #[arg(long)]
     force: bool,
-    /// Do not ask.
+    /// Do not ask. Needed without a terminal where there is no way back.
     #[arg(long, short)]
     yes: bool,
 }
@@ -151,20 +183,36 @@ impl Command {
                 session.out.one(&secret, &properties(&secret))
             }
             Self::Set(set) => set.run(session).await,
+            Self::Edit(edit) => edit.run(session).await,
             Self::Reveal(reveal) => reveal.run(session).await,
             Self::Versions { name } => versions(session, &name).await,
-            Self::Rollback { name, version } => roll_back(session, &name, version).await,
+            Self::Rollback { name, version, reason } => roll_back(session, &name, version, reason).await,
+            Self::Access { name } => crate::grants::secret_access(session, &name).await,
             Self::Usages { name } => usages(session, &name).await,
             Self::Policy(policy) => policy.run(session).await,
             Self::Disable { name } => switch(session, &name, false).await,
             Self::Enable { name } => switch(session, &name, true).await,
             Self::Delete(delete) => delete.run(session).await,
+            Self::Compare(compare) => compare.run(session).await,
+            Self::Import(import) => import.run(session).await,
+            Self::Export => export(session).await,
             Self::Restore { name } => {
                 let secret = session.workspace().restore_secret(&name).await?;
                 session.out.done(&secret, &format!("{} is back", secret.name))
             }
         }
     }
+}
+
+/// Prints the configuration. Whoever lists only a part of it gets that part, and the document looks like all of it.
+async fn export(session: &Session) -> Outcome {
+    session.out.json(&session.workspace().export().await?)?;
+    let me = session.client.who_am_i().await?;
+    let here = me.workspaces.iter().find(|workspace| workspace.name == session.workspace_name());
+    if !here.is_some_and(|here| here.rights.iter().any(|right| right == "secret.list")) {
+        warn(&["this is what you may list, and perhaps not all of the workspace: `tacit whoami`".to_owned()]);
+    }
+    Ok(())
 }
 
 impl List {
@@ -224,6 +272,7 @@ fn properties(secret: &Secret) -> Vec<(&'static str, String)> {
     if let Some(days) = secret.rotate_every_days {
         properties.push(("rotate", format!("every {days} days")));
     }
+    properties.push(("rotate by", secret.rotate_at.clone().unwrap_or_default()));
     properties.push(("expires", secret.expires_at.clone().unwrap_or_default()));
     properties.push(("created", format!("{} by {}", secret.created_at, secret.created_by)));
     properties.push(("updated", secret.updated_at.clone()));
@@ -259,7 +308,7 @@ impl Reveal {
             None if session.out == Output::Json => String::new(),
             None => main_field(&workspace.secret(&self.name).await?)?,
         };
-        let revealed = workspace.reveal(&self.name, &session.environment, &why).await?;
+        let revealed = workspace.reveal(&self.name, session.acting_environment().await?, &why).await?;
         if session.out == Output::Json {
             return session.out.json(&revealed);
         }
@@ -287,20 +336,20 @@ fn main_field(secret: &Secret) -> Outcome<String> {
 
 async fn versions(session: &Session, name: &str) -> Outcome {
     let all = session.workspace().versions(name, &session.environment).await?.items;
-    session.out.list(all, &["VERSION", "CURRENT", "SET", "BY"], |version| {
-        let current = if version.current { "yes" } else { "" };
+    session.out.list(all, &["VERSION", "STATE", "SET", "BY", "REASON"], |version| {
         vec![
             version.version.to_string(),
-            current.to_owned(),
+            version.state.as_str().to_owned(),
             version.created_at.clone(),
             version.created_by.clone(),
+            version.reason.clone().unwrap_or_default(),
         ]
     })
 }
 
-async fn roll_back(session: &Session, name: &str, version: i64) -> Outcome {
-    let environment = &session.environment;
-    let new = session.workspace().roll_back(name, environment, version).await?;
+async fn roll_back(session: &Session, name: &str, version: i64, reason: Option<String>) -> Outcome {
+    let environment = session.acting_environment().await?;
+    let new = session.workspace().roll_back(name, environment, &Rollback { version, reason }).await?;
     warn(&new.warnings);
     let answer = json!({"name": name, "environment": environment, "version": new.version, "from": version});
     session.out.done(
@@ -321,6 +370,7 @@ async fn usages(session: &Session, name: &str) -> Outcome {
 
 async fn switch(session: &Session, name: &str, on: bool) -> Outcome {
     // The default environment would be a trap here: whoever pulls a kill switch means all of it.
+    session.say_every_environment();
     let environment = session.named_environment.as_deref();
     let workspace = session.workspace();
     if on {
@@ -338,6 +388,10 @@ async fn switch(session: &Session, name: &str, on: bool) -> Outcome {
 
 impl Delete {
     async fn run(self, session: &Session) -> Outcome {
+        if let Some(environment) = &session.named_environment {
+            return self.delete_value(session, environment).await;
+        }
+        session.say_every_environment();
         let workspace = session.workspace();
         if !self.yes {
             let dependents = workspace.secret_usages(&self.name).await?.automations;
@@ -348,16 +402,36 @@ impl Delete {
                     .collect();
                 talk(&format!("{} is used by {}", self.name, names.join(", ")));
             }
-            input::confirm(&format!("Delete {} in every environment?", self.name))?;
+            let days = workspace.describe().await?.deletion_window_days;
+            if days == 0 {
+                input::confirm(&format!("Delete {} in every environment, for good?", self.name))?;
+            } else {
+                let question = format!("Delete {} in every environment? It can be restored", self.name);
+                input::confirm_if_asked(&format!("{question} for {days} days."))?;
+            }
         }
         let deleted = workspace.delete_secret(&self.name, self.force).await?;
         let sentence = match &deleted.restorable_until {
             Some(until) => {
                 format!("{} is deleted; until {until} `tacit secrets restore` brings it back", self.name)
             }
-            None => format!("{} is deleted", self.name),
+            None => format!("{} is deleted for good", self.name),
         };
         session.out.done(&json!({"name": self.name, "restorable_until": deleted.restorable_until}), &sentence)
+    }
+}
+
+impl Delete {
+    async fn delete_value(&self, session: &Session, environment: &str) -> Outcome {
+        if !self.yes {
+            let whose = format!("the value of {} in {environment}", self.name);
+            input::confirm(&format!("Delete {whose} with all its versions, for good?"))?;
+        }
+        session.workspace().delete_value(&self.name, environment).await?;
+        session.out.done(
+            &json!({"name": self.name, "environment": environment}),
+            &format!("{} has no value in {environment} any more; it is gone for good", self.name),
+        )
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
 pub(crate) enum Command {
     Init(Init),
     Serve(Serve),
+    Recover(Recover),
 }
 
 /// Where the root key is. It is not a secret where it is.
@@ -76,11 +77,29 @@ pub(crate) struct Serve {
     nameservers: Vec<SocketAddr>,
 }
 
+/// Let somebody in again who lost password, codes or token: removes their password and second factor, ends their sessions
+/// and tokens, and prints a new token once. Needs the data directory and the root key, and no server on it.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  tacit recover --data ./tacit-data\n  tacit recover --data ./tacit-data --user anna@example.com"
+)]
+pub(crate) struct Recover {
+    /// The data directory.
+    #[arg(long, env = "TACIT_DATA", default_value = "./tacit-data", value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    root_key: RootKey,
+    /// Whom; the owner that set-up made unless said.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
 impl Command {
     pub(crate) fn run(self, out: Output) -> Outcome {
         match self {
             Self::Init(init) => init.run(out),
             Self::Serve(serve) => serve.run(),
+            Self::Recover(recover) => recover.run(out),
         }
     }
 }
@@ -110,6 +129,26 @@ impl Init {
         talk(&format!("  tacit serve --data {}", self.data.display()));
         talk("  tacit login");
         talk("  tacit secrets set STRIPE_KEY --to api.stripe.com");
+        Ok(())
+    }
+}
+
+impl Recover {
+    fn run(self, out: Output) -> Outcome {
+        #[derive(Serialize)]
+        struct Made {
+            name: String,
+            token: String,
+        }
+        let options = InitOptions { data: self.data.clone(), root_key: self.root_key.root_key };
+        let made = tacit_server::recover(&options, self.user.as_deref())?;
+        let made = Made { name: made.name, token: made.token };
+        out.one(&made, &[("name", made.name.clone()), ("token", made.token.clone())])?;
+        talk("");
+        talk("The token is shown this once, and everything else that let them in has ended. Next:");
+        talk(&format!("  tacit serve --data {}", self.data.display()));
+        talk("  tacit login");
+        talk("  tacit account password");
         Ok(())
     }
 }

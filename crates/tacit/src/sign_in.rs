@@ -2,14 +2,16 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tacit_api::WhoAmI;
+use tacit_api::{SignIn, WhoAmI, session::SessionKind};
 use tacit_client::Client;
 
 use crate::{
     config::{Flags, Settings, UserFile},
-    error::{Failure, Outcome},
+    error::{Exit, Failure, Outcome},
+    grants::{ACCESS_COLUMNS, access_row},
     input,
-    output::{Output, talk, warn},
+    output::{Output, data, talk, warn},
+    person::Join,
     session::Session,
 };
 
@@ -18,12 +20,18 @@ pub(crate) enum Command {
     Login(Login),
     Logout(Logout),
     Whoami(WhoAmICommand),
+    Join(Join),
 }
 
-/// Keep an address and a token in the user's configuration directory. Reads the token from a prompt or standard input.
+/// Sign in with name and password, or keep a token that one has, in the user's configuration directory. What is secret comes from a prompt or standard input.
 #[derive(Args)]
-#[command(after_help = "Example:\n  tacit login --addr https://tacit.example.com\n  tacit login < token.txt")]
+#[command(
+    after_help = "Example:\n  tacit login --addr https://tacit.example.com --user anna@example.com\n  tacit login < token.txt"
+)]
 pub(crate) struct Login {
+    /// Sign in as this person: asks for password and code, or takes them as lines of standard input.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     /// A token is not given as an argument.
     #[arg(hide = true)]
     stray: Vec<String>,
@@ -32,10 +40,14 @@ pub(crate) struct Login {
     token: Option<String>,
 }
 
-/// Forget the token. It stays valid until somebody revokes it.
+/// Sign out: end the session and forget its token. A token that was made for a service account stays valid until somebody revokes it.
 #[derive(Args)]
-#[command(after_help = "Example:\n  tacit logout")]
-pub(crate) struct Logout {}
+#[command(after_help = "Example:\n  tacit logout\n  tacit logout --everywhere")]
+pub(crate) struct Logout {
+    /// End all of one's sessions, wherever they are.
+    #[arg(long)]
+    everywhere: bool,
+}
 
 /// Show whose token is used and what it may do.
 #[derive(Args)]
@@ -46,7 +58,8 @@ impl Command {
     pub(crate) async fn run(self, flags: &Flags<'_>, out: Output) -> Outcome {
         match self {
             Self::Login(login) => login.run(flags, out).await,
-            Self::Logout(_) => log_out(out),
+            Self::Logout(logout) => log_out(flags, logout.everywhere, out).await,
+            Self::Join(join) => join.run(flags, out).await,
             Self::Whoami(_) => who_am_i(Session::open(Settings::load(flags)?, None, out)?).await,
         }
     }
@@ -67,9 +80,20 @@ impl Login {
                 settings.addr
             )]);
         }
-        let token = input::hidden("token")?.trim().to_owned();
+        let token = match &self.user {
+            Some(name) => sign_in(&settings.addr, name).await?,
+            None => input::hidden("token")?.trim().to_owned(),
+        };
         let client = Client::new(&settings.addr, &token)?;
-        let me = client.who_am_i().await?;
+        let me = client.who_am_i().await.map_err(|error| {
+            let failure = Failure::from(error);
+            match failure.exit {
+                Exit::Unauthenticated => {
+                    failure.hint("check that the token is whole, of this server, and has not ended")
+                }
+                _ => failure,
+            }
+        })?;
         let workspace = choose_workspace(flags.workspace, &UserFile::load()?, &me);
         let path =
             UserFile { addr: Some(settings.addr.clone()), token: Some(token), workspace: workspace.clone() }
@@ -86,6 +110,19 @@ impl Login {
     }
 }
 
+/// A token for a person with a password.
+async fn sign_in(addr: &str, name: &str) -> Outcome<String> {
+    let mut given = input::hidden_each(&["password", "code (if there is a second factor)"])?.into_iter();
+    let asked = SignIn {
+        name: name.to_owned(),
+        password: given.next().unwrap_or_default(),
+        code: given.next().filter(|code| !code.is_empty()),
+        kind: SessionKind::Token,
+    };
+    let signed_in = Client::new(addr, "")?.sign_in(&asked).await?;
+    signed_in.token.ok_or_else(|| Failure::new("the server gave no token", "update tacit, here or there"))
+}
+
 /// The workspace that was asked for, the one of before if it is still ours, or the obvious one.
 fn choose_workspace(asked: Option<&str>, before: &UserFile, me: &WhoAmI) -> Option<String> {
     let is_ours = |name: &str| me.workspaces.iter().any(|workspace| workspace.name == name);
@@ -96,13 +133,28 @@ fn choose_workspace(asked: Option<&str>, before: &UserFile, me: &WhoAmI) -> Opti
     })
 }
 
-fn log_out(out: Output) -> Outcome {
+async fn log_out(flags: &Flags<'_>, everywhere: bool, out: Output) -> Outcome {
     let file = UserFile::load()?;
-    if file.token.is_none() {
+    let settings = Settings::load(flags)?;
+    let token = if everywhere { settings.token } else { file.token.clone() };
+    let Some(token) = token else {
         return out.done(&json!({"signed_out": false}), "nobody was signed in");
+    };
+    let client = Client::new(&settings.addr, &token)?;
+    let ended =
+        if everywhere { client.sign_out_everywhere().await } else { client.sign_out("current").await };
+    if everywhere {
+        ended?;
+        UserFile { token: None, ..file }.save()?;
+        return out.done(&json!({"signed_out": true}), "signed out everywhere");
     }
     UserFile { token: None, ..file }.save()?;
-    out.done(&json!({"signed_out": true}), "signed out; the token itself stays valid until it is revoked")
+    let said = match ended {
+        Ok(()) => "signed out",
+        // A token that is no session, or a server that is not there: here it is forgotten all the same.
+        Err(_) => "signed out here; the token itself stays valid until it is revoked or ends",
+    };
+    out.done(&json!({"signed_out": true}), said)
 }
 
 async fn who_am_i(session: Session) -> Outcome {
@@ -112,16 +164,27 @@ async fn who_am_i(session: Session) -> Outcome {
         properties.push(("instance", "administrator".to_owned()));
     }
     for workspace in &me.workspaces {
-        properties.push((
-            "workspace",
-            format!("{} as {}: {}", workspace.name, workspace.role, workspace.rights.join(", ")),
-        ));
+        properties.push(("workspace", format!("{} as {}", workspace.name, workspace.role)));
     }
     session.out.one(&me, &properties)?;
-    if session.out == Output::Table && me.workspaces.is_empty() {
-        talk("this token belongs to no workspace");
+    if session.out == Output::Json {
+        return Ok(());
     }
-    Ok(())
+    if me.workspaces.is_empty() {
+        talk("this token belongs to no workspace");
+        return Ok(());
+    }
+    // Rights by membership and by each grant are not one sum: most count only in a part of the workspace.
+    let held = me.workspaces.iter().flat_map(|workspace| {
+        workspace.because.iter().map(|reason| (workspace.name.clone(), access_row(reason)))
+    });
+    let columns = ["WORKSPACE"].into_iter().chain(ACCESS_COLUMNS).collect::<Vec<_>>();
+    data("")?;
+    session.out.list(held.collect(), &columns, |(workspace, row)| {
+        let mut cells = vec![workspace.clone()];
+        cells.extend_from_slice(row);
+        cells
+    })
 }
 
 /// Whether an address is neither encrypted nor on this machine.
@@ -153,8 +216,12 @@ mod tests {
     /// The workspace asked for, else the one of before, else the only one.
     #[test]
     fn workspace_choice() {
-        let membership =
-            |name: &str| Membership { name: name.into(), role: "owner".into(), rights: Vec::new() };
+        let membership = |name: &str| Membership {
+            name: name.into(),
+            role: "owner".into(),
+            rights: Vec::new(),
+            because: Vec::new(),
+        };
         let me = |names: &[&str]| WhoAmI {
             kind: "user".into(),
             name: "o".into(),

@@ -6,7 +6,7 @@ use tacit_api::{CreateVariable, PageQuery, UpdateVariable};
 use tacit_client::every_page;
 
 use crate::{
-    error::Outcome,
+    error::{Exit, Failure, Outcome},
     input,
     output::{Output, data},
     session::Session,
@@ -75,10 +75,10 @@ impl Command {
             Self::Set(set) => set.run(session).await,
             Self::Delete { name, yes } => {
                 if !yes {
-                    input::confirm(&format!("Delete the variable {name} in every environment?"))?;
+                    input::confirm(&format!("Delete the variable {name} in every environment, for good?"))?;
                 }
                 session.workspace().delete_variable(&name).await?;
-                session.out.done(&json!({"name": name}), &format!("{name} is deleted"))
+                session.out.done(&json!({"name": name}), &format!("{name} is deleted for good"))
             }
         }
     }
@@ -86,10 +86,20 @@ impl Command {
 
 async fn show(session: &Session, name: &str) -> Outcome {
     let variable = session.workspace().variable(name).await?;
-    if let (Some(environment), Output::Table) = (&session.named_environment, session.out)
-        && let Some(value) = variable.values.get(environment)
-    {
-        return data(value);
+    if let Some(environment) = &session.named_environment {
+        let Some(value) = variable.values.get(environment) else {
+            return Err(Failure {
+                exit: Exit::Conflict,
+                code: Some("no_value_in_environment".to_owned()),
+                ..Failure::new(
+                    format!("{name} has no value in {environment}"),
+                    format!("set one: `tacit vars set {name} VALUE --env {environment}`"),
+                )
+            });
+        };
+        if session.out == Output::Table {
+            return data(value);
+        }
     }
     let mut properties = vec![
         ("name", variable.name.clone()),
@@ -112,7 +122,7 @@ impl Set {
         } else {
             self.value
         };
-        let (name, environment) = (self.name, session.environment.clone());
+        let (name, environment) = (self.name, session.acting_environment().await?.to_owned());
         let created = match workspace.variable(&name).await {
             Err(error) if error.is_not_found() => {
                 let new = CreateVariable {
@@ -128,8 +138,11 @@ impl Set {
                 found?;
                 workspace.set_variable(&name, &environment, &value).await?;
                 if self.description.is_some() || self.folder.is_some() {
-                    let change =
-                        UpdateVariable { description: self.description, folder: self.folder, name: None };
+                    let change = UpdateVariable {
+                        description: self.description.map(Some),
+                        folder: self.folder.map(Some),
+                        name: None,
+                    };
                     workspace.update_variable(&name, &change).await?;
                 }
                 false

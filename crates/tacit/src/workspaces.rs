@@ -8,6 +8,7 @@ use tacit_client::every_page;
 use crate::{
     config::UserFile,
     error::{Exit, Failure, Outcome},
+    input,
     session::Session,
 };
 
@@ -48,6 +49,15 @@ pub(crate) struct Set {
     /// Whether values in protected environments may be deleted.
     #[arg(long, value_name = "true|false")]
     allow_protected_delete: Option<bool>,
+    /// Whether looking at a value needs a reason.
+    #[arg(long, value_name = "true|false")]
+    reveal_needs_reason: Option<bool>,
+    /// For how many seconds clients show a value that was looked at.
+    #[arg(long, value_name = "SECS")]
+    hide_after_secs: Option<i64>,
+    /// Do not ask. Needed without a terminal to make a window smaller.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 impl Command {
@@ -78,13 +88,46 @@ impl Command {
                     version_keep_count: set.version_keep_count,
                     deletion_window_days: set.deletion_window_days,
                     allow_protected_delete: set.allow_protected_delete,
+                    reveal_needs_reason: set.reveal_needs_reason,
+                    hide_after_secs: set.hide_after_secs,
                 };
+                if !set.yes {
+                    confirm_smaller(session, &change).await?;
+                }
                 let workspace = session.workspace().update(&change).await?;
                 session.out.one(&workspace, &properties(&workspace))
             }
             Self::Use { name } => use_workspace(session, name).await,
         }
     }
+}
+
+/// Asks before a window becomes smaller, and says what that destroys.
+async fn confirm_smaller(session: &Session, change: &UpdateWorkspace) -> Outcome {
+    let workspace = session.workspace();
+    let old = workspace.describe().await?;
+    let is_smaller = |new: Option<i64>, old| new.is_some_and(|new| new < old);
+    if is_smaller(change.version_keep_days, old.version_keep_days)
+        || is_smaller(change.version_keep_count, old.version_keep_count)
+    {
+        let destroys = workspace.preview_update(change).await?.destroys_versions.unwrap_or_default();
+        let what = match destroys {
+            0 => "destroys nothing now".to_owned(),
+            1 => "destroys 1 earlier version, for good".to_owned(),
+            count => format!("destroys {count} earlier versions, for good"),
+        };
+        return input::confirm(&format!("Keep fewer versions? It {what}, and others sooner than before"));
+    }
+    if is_smaller(change.deletion_window_days, old.deletion_window_days) {
+        let what = match change.deletion_window_days {
+            Some(0) => "cannot be restored at all".to_owned(),
+            days => format!("can be restored for {} days only", days.unwrap_or_default()),
+        };
+        return input::confirm(&format!(
+            "Make the window smaller? What is deleted from now on {what}; what is deleted already keeps its date"
+        ));
+    }
+    Ok(())
 }
 
 async fn use_workspace(session: &Session, name: String) -> Outcome {
@@ -109,5 +152,7 @@ fn properties(workspace: &Workspace) -> Vec<(&'static str, String)> {
         ("version_keep_count", workspace.version_keep_count.to_string()),
         ("deletion_window_days", workspace.deletion_window_days.to_string()),
         ("allow_protected_delete", workspace.allow_protected_delete.to_string()),
+        ("reveal_needs_reason", workspace.reveal_needs_reason.to_string()),
+        ("hide_after_secs", workspace.hide_after_secs.to_string()),
     ]
 }

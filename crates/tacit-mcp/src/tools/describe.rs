@@ -131,7 +131,11 @@ fn how_to_use(secret: &Secret) -> HowToUse {
             "it has no value yet: a person fills it with `tacit secrets set {}`",
             quoted(&secret.name)
         )),
-        SecretState::Active => {}
+        SecretState::Active | SecretState::Due => {}
+        SecretState::Overdue => notes.push("It should have been rotated already.".to_owned()),
+        SecretState::Expired => {
+            notes.push("The date of its end has passed, so its service may refuse it.".to_owned())
+        }
         _ => notes.push("it is switched off or deleted and cannot be used now".to_owned()),
     }
     let first = secret.destinations.first();

@@ -104,7 +104,8 @@ impl Describes for ExplainRefusal {
 fn compare(secret: &Secret, input: &Input, environment: &str) -> Comparison {
     let mut obstacles = Vec::new();
     match secret.state {
-        SecretState::Active => {}
+        // What is due can be used; whether what expired still is of use, its service says.
+        SecretState::Active | SecretState::Due | SecretState::Overdue | SecretState::Expired => {}
         SecretState::Proposed => {
             obstacles.push("it is proposed and waits for a person to fill it".to_owned())
         }

@@ -6,18 +6,18 @@ use tacit_api::{
 };
 use tacit_model::{Problem, TokenId};
 
-use super::{Answer, named, new_name, role};
+use super::{Answer, access::reason, named, new_name};
 use crate::{
     app::App,
     extract::{Bearer, Json, Member, Path},
     time,
 };
 
-fn out(account: &tacit_store::principals::ServiceAccount) -> ServiceAccount {
+fn out(account: &tacit_vault::ServiceAccountInfo) -> ServiceAccount {
     ServiceAccount {
         id: account.id.to_string(),
         name: account.name.to_string(),
-        role: account.role.as_str().to_owned(),
+        role: account.role.clone(),
         created_at: time::print(account.created_at),
     }
 }
@@ -26,16 +26,20 @@ fn out(account: &tacit_store::principals::ServiceAccount) -> ServiceAccount {
 #[utoipa::path(get, path = "/v1/whoami", tag = "accounts", responses((status = 200, body = WhoAmI), (status = 401, body = ProblemOut)))]
 pub(crate) async fn who_am_i(State(app): State<App>, who: Bearer) -> Answer<Out<WhoAmI>> {
     let found = app.vault.who_am_i(who.token, who.now).await?;
-    let membership = |(name, principal): (tacit_model::WorkspaceName, tacit_vault::Principal)| Membership {
-        name: name.to_string(),
-        role: if principal.is_agent() { "agent" } else { principal.role.as_str() }.to_owned(),
-        rights: principal.rights.iter().map(|right| right.to_string()).collect(),
-    };
     Ok(Out(WhoAmI {
         kind: found.kind.to_owned(),
         name: found.name,
         instance_admin: found.instance_admin,
-        workspaces: found.workspaces.into_iter().map(membership).collect(),
+        workspaces: found
+            .workspaces
+            .into_iter()
+            .map(|(name, principal, because)| Membership {
+                name: name.to_string(),
+                role: if principal.is_agent() { "agent" } else { &principal.role }.to_owned(),
+                rights: principal.rights.iter().map(|right| right.to_string()).collect(),
+                because: because.iter().map(reason).collect(),
+            })
+            .collect(),
     }))
 }
 
@@ -56,8 +60,7 @@ pub(crate) async fn create(
     Member(caller): Member,
     Json(body): Json<CreateServiceAccount>,
 ) -> Answer<(StatusCode, Out<ServiceAccount>)> {
-    let made =
-        app.vault.create_service_account(&caller, &new_name("name", &body.name)?, role(&body.role)?).await?;
+    let made = app.vault.create_service_account(&caller, &new_name("name", &body.name)?, &body.role).await?;
     Ok((StatusCode::CREATED, Out(out(&made))))
 }
 
@@ -85,6 +88,7 @@ pub(crate) async fn list_tokens(
         token: None,
         created_at: time::print(token.created_at),
         expires_at: token.expires_at.map(time::print),
+        ended: token.expires_at.is_some_and(|end| end <= caller.now),
     });
     Ok(Out(Page::whole(out.collect())))
 }
@@ -104,6 +108,7 @@ pub(crate) async fn create_token(
         token: Some(made.text.dangerous_expose().to_owned()),
         created_at: time::print(made.created_at),
         expires_at: made.expires_at.map(time::print),
+        ended: false,
     };
     Ok((StatusCode::CREATED, Out(token)))
 }

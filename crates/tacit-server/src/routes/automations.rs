@@ -15,10 +15,11 @@ use tacit_api::{
 };
 use tacit_model::{Automation, Problem, limits};
 
-use super::{Answer, cursor, environment, environment_in, from_cursor, limit, named, runs};
+use super::{Answer, Tagged, cursor, environment, environment_in, from_cursor, limit, named, runs};
 use crate::{
     app::App,
     extract::{Body, Json, Member, Path, Query, bad_json},
+    precondition::etag,
     problem::ApiError,
     time,
 };
@@ -51,13 +52,14 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let asked = query.environment.as_deref().map(environment).transpose()?;
-    let definition = app.vault.show_automation(&caller, &named(&name, "automation")?, asked.as_ref()).await?;
+    let (definition, tag) =
+        app.vault.show_automation(&caller, &named(&name, "automation")?, asked.as_ref()).await?;
     if is_yaml(&headers, header::ACCEPT) {
         let value: Value = serde_json::from_str(&definition).map_err(Problem::internal)?;
         let yaml = serde_saphyr::to_string(&value).map_err(Problem::internal)?;
-        return Ok(([(header::CONTENT_TYPE, "application/yaml")], yaml).into_response());
+        return Ok((etag(&tag), [(header::CONTENT_TYPE, "application/yaml")], yaml).into_response());
     }
-    Ok(([(header::CONTENT_TYPE, "application/json")], definition).into_response())
+    Ok((etag(&tag), [(header::CONTENT_TYPE, "application/json")], definition).into_response())
 }
 
 /// Publishes a definition, JSON or YAML by content type, in the first environment that is not protected.
@@ -69,13 +71,14 @@ pub(crate) async fn put(
     Query(query): Query<DryRunQuery>,
     headers: HeaderMap,
     Body(body): Body,
-) -> Answer<(StatusCode, Out<Published>)> {
+) -> Answer<(StatusCode, Tagged<Published>)> {
     let name = named(&name, "automation")?;
     let definition = parse(&body, is_yaml(&headers, header::CONTENT_TYPE), &name)?;
     let dry_run = query.dry_run.unwrap_or(false);
     let published =
         app.vault.publish_automation(&caller, &definition, dry_run).await.map_err(ApiError::when_saved)?;
     let status = if published.created && !dry_run { StatusCode::CREATED } else { StatusCode::OK };
+    let tag = etag(&published.tag);
     let out = Published {
         name: published.name.to_string(),
         environment: published.environment.to_string(),
@@ -84,7 +87,7 @@ pub(crate) async fn put(
         variables: published.variables,
         warnings: published.warnings,
     };
-    Ok((status, Out(out)))
+    Ok((status, (tag, Out(out))))
 }
 
 fn parse(body: &[u8], is_yaml: bool, name: &tacit_model::SecretName) -> Result<Automation, Problem> {

@@ -31,7 +31,7 @@ pub(crate) async fn send(
     };
     let variables = variables(&template)?;
     let mut data = Data::new(Value::Null, environment.as_str(), "");
-    data.set_variables(app.vault.variables_for(&caller, &environment, &variables).await?);
+    data.set_variables(app.vault.variables_for(&caller, Using::Caller, &environment, &variables).await?);
     // A task of its own: a caller who hangs up does not keep the outcome off the record.
     let sending = tokio::spawn(async move {
         let request = tacit_broker::SendRequest {

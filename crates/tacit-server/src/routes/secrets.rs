@@ -2,26 +2,32 @@
 
 use axum::{Json as Out, extract::State, http::StatusCode};
 use tacit_api::{
-    CreateSecret, DeleteQuery, Deleted, Destination, Page, Problem as ProblemOut, Secret, SecretQuery,
-    SecretState, UpdateSecret, Usage, UsingAutomation, ValueState,
+    CreateSecret, DeleteQuery, Deleted, Destination, DryRunQuery, Page, Problem as ProblemOut, Secret,
+    SecretQuery, SecretState, UpdateSecret, Usage, UsingAutomation, ValueState,
 };
 use tacit_model::{Code, Fields, Issue, Problem, SecretType, Visibility};
-use tacit_vault::{NewSecret, SecretFilter, SecretOverview, SecretPatch};
+use tacit_vault::{NewSecret, Reminder, SecretFilter, SecretOverview, SecretPatch};
 
-use super::{Answer, cursor, destinations, environment_in, folder, from_cursor, limit, named, new_name};
+use super::{
+    Answer, Tagged, cursor, destinations, environment_in, folder, from_cursor, limit, named, new_name,
+};
 use crate::{
     app::App,
     extract::{Json, Member, Path, Query},
+    precondition::etag,
     time,
 };
 
 pub(crate) fn out(overview: SecretOverview) -> Secret {
-    let SecretOverview { secret, values, warnings } = overview;
-    let state = match (secret.deleted_at, secret.disabled, secret.proposed) {
-        (Some(_), _, _) => SecretState::Deleted,
-        (None, true, _) => SecretState::Disabled,
-        (None, false, true) => SecretState::Proposed,
-        (None, false, false) => SecretState::Active,
+    let SecretOverview { secret, values, warnings, reminder, tag: _ } = overview;
+    let state = match (secret.deleted_at, secret.disabled, secret.proposed, reminder) {
+        (Some(_), ..) => SecretState::Deleted,
+        (None, true, ..) => SecretState::Disabled,
+        (None, false, true, _) => SecretState::Proposed,
+        (None, false, false, None) => SecretState::Active,
+        (None, false, false, Some(Reminder::Due)) => SecretState::Due,
+        (None, false, false, Some(Reminder::Overdue)) => SecretState::Overdue,
+        (None, false, false, Some(Reminder::Expired)) => SecretState::Expired,
     };
     let value = |value: tacit_vault::ValueOverview| {
         let state = ValueState {
@@ -44,6 +50,7 @@ pub(crate) fn out(overview: SecretOverview) -> Secret {
         suggested_destinations: secret.suggested_destinations.0.iter().filter_map(destination_out).collect(),
         environments: values.into_iter().map(value).collect(),
         rotate_every_days: secret.rotate_every_days,
+        rotate_at: secret.rotate_at.map(time::print),
         expires_at: secret.expires_at.map(time::print),
         created_at: time::print(secret.created_at),
         created_by: secret.created_by,
@@ -53,7 +60,11 @@ pub(crate) fn out(overview: SecretOverview) -> Secret {
     }
 }
 
-fn destination_out(destination: &tacit_model::Destination) -> Option<Destination> {
+fn tagged(overview: SecretOverview) -> Tagged<Secret> {
+    (etag(&overview.tag), Out(out(overview)))
+}
+
+pub(super) fn destination_out(destination: &tacit_model::Destination) -> Option<Destination> {
     serde_json::from_value(serde_json::to_value(destination).ok()?).ok()
 }
 
@@ -85,14 +96,21 @@ pub(crate) async fn list(
             .map(|name| environment_in("environment", name))
             .transpose()?,
         disabled: match query.state {
-            Some(SecretState::Active | SecretState::Proposed) => Some(false),
             Some(SecretState::Disabled) => Some(true),
             Some(SecretState::Deleted) | None => None,
+            Some(_) => Some(false),
         },
         proposed: match query.state {
-            Some(SecretState::Active) => Some(false),
             Some(SecretState::Proposed) => Some(true),
             Some(SecretState::Disabled | SecretState::Deleted) | None => None,
+            Some(_) => Some(false),
+        },
+        reminder: match query.state {
+            Some(SecretState::Active) => Some(None),
+            Some(SecretState::Due) => Some(Some(Reminder::Due)),
+            Some(SecretState::Overdue) => Some(Some(Reminder::Overdue)),
+            Some(SecretState::Expired) => Some(Some(Reminder::Expired)),
+            Some(SecretState::Disabled | SecretState::Deleted | SecretState::Proposed) | None => None,
         },
         deleted: query.state == Some(SecretState::Deleted),
         after: from_cursor(query.cursor.as_deref())?,
@@ -102,16 +120,18 @@ pub(crate) async fn list(
     Ok(Out(Page { items: found.into_iter().map(out).collect(), next_cursor: next.as_deref().map(cursor) }))
 }
 
-/// Makes a secret, with its first values.
-#[utoipa::path(post, path = "/v1/workspaces/{workspace}/secrets", tag = "secrets", params(("workspace" = String, Path)), request_body = CreateSecret, responses((status = 201, body = Secret), (status = "4XX", body = ProblemOut)))]
+/// Makes a secret, with its first values. With `dry_run` it is only checked, and the answer is 200.
+#[utoipa::path(post, path = "/v1/workspaces/{workspace}/secrets", tag = "secrets", params(("workspace" = String, Path), DryRunQuery), request_body = CreateSecret, responses((status = 201, body = Secret), (status = 200, body = Secret), (status = "4XX", body = ProblemOut)))]
 pub(crate) async fn create(
     State(app): State<App>,
     Member(caller): Member,
+    Query(query): Query<DryRunQuery>,
     Json(body): Json<CreateSecret>,
-) -> Answer<(StatusCode, Out<Secret>)> {
+) -> Answer<(StatusCode, Tagged<Secret>)> {
     let new = parse(body)?;
-    let made = app.vault.create_secret(&caller, &new).await?;
-    Ok((StatusCode::CREATED, Out(out(made))))
+    let dry_run = query.dry_run.unwrap_or(false);
+    let made = app.vault.create_secret(&caller, &new, dry_run).await?;
+    Ok((if dry_run { StatusCode::OK } else { StatusCode::CREATED }, tagged(made)))
 }
 
 fn parse(body: CreateSecret) -> Result<NewSecret, Problem> {
@@ -133,6 +153,7 @@ fn parse(body: CreateSecret) -> Result<NewSecret, Problem> {
         values,
         rotate_every_days: body.rotate_every_days,
         expires_at: time::parse_opt("expires_at", body.expires_at.as_deref())?,
+        reason: body.reason,
     })
 }
 
@@ -142,8 +163,8 @@ pub(crate) async fn show(
     State(app): State<App>,
     Member(caller): Member,
     Path((_workspace, name)): Path<(String, String)>,
-) -> Answer<Out<Secret>> {
-    Ok(Out(out(app.vault.describe_secret(&caller, &named(&name, "secret")?).await?)))
+) -> Answer<Tagged<Secret>> {
+    Ok(tagged(app.vault.describe_secret(&caller, &named(&name, "secret")?).await?))
 }
 
 /// Changes description, folder, dates or destinations. Name, type and visibility never change.
@@ -153,7 +174,7 @@ pub(crate) async fn update(
     Member(caller): Member,
     Path((_workspace, name)): Path<(String, String)>,
     Json(body): Json<UpdateSecret>,
-) -> Answer<Out<Secret>> {
+) -> Answer<Tagged<Secret>> {
     let immutable = [
         ("name", body.name.is_some()),
         ("type", body.kind.is_some()),
@@ -171,8 +192,9 @@ pub(crate) async fn update(
         values.push((environment_in(&format!("values.{environment}"), &environment)?, fields.0));
     }
     let patch = SecretPatch {
-        description: body.description,
-        folder: body.folder.as_deref().map(folder).transpose()?,
+        // Cleared by `null` as by an empty text.
+        description: body.description.map(Option::unwrap_or_default),
+        folder: body.folder.map(|text| folder(text.as_deref().unwrap_or_default())).transpose()?,
         destinations: body.destinations.as_deref().map(destinations).transpose()?,
         values,
         rotate_every_days: body.rotate_every_days,
@@ -180,8 +202,9 @@ pub(crate) async fn update(
             None => None,
             Some(text) => Some(time::parse_opt("expires_at", text.as_deref())?),
         },
+        reason: body.reason,
     };
-    Ok(Out(out(app.vault.update_secret(&caller, &named(&name, "secret")?, &patch).await?)))
+    Ok(tagged(app.vault.update_secret(&caller, &named(&name, "secret")?, &patch).await?))
 }
 
 /// Deletes a secret; it can be restored within the workspace's window.
@@ -203,8 +226,8 @@ pub(crate) async fn restore(
     State(app): State<App>,
     Member(caller): Member,
     Path((_workspace, name)): Path<(String, String)>,
-) -> Answer<Out<Secret>> {
-    Ok(Out(out(app.vault.restore_secret(&caller, &named(&name, "secret")?).await?)))
+) -> Answer<Tagged<Secret>> {
+    Ok(tagged(app.vault.restore_secret(&caller, &named(&name, "secret")?).await?))
 }
 
 /// What references a secret.
@@ -251,7 +274,14 @@ mod tests {
         let outside: Vec<_> = tacit_api::KINDS
             .iter()
             .map(|kind| {
-                (kind.name, kind.fields.iter().map(|field| (field.name, field.hidden)).collect::<Vec<_>>())
+                (
+                    kind.name,
+                    kind.main_field,
+                    kind.fields
+                        .iter()
+                        .map(|field| (field.name, field.hidden, field.optional))
+                        .collect::<Vec<_>>(),
+                )
             })
             .collect();
         let inside: Vec<_> = SecretType::ALL
@@ -259,7 +289,11 @@ mod tests {
             .map(|kind| {
                 (
                     kind.as_str(),
-                    kind.fields().iter().map(|field| (field.name, field.secret)).collect::<Vec<_>>(),
+                    kind.main_field(),
+                    kind.fields()
+                        .iter()
+                        .map(|field| (field.name, field.secret, field.optional))
+                        .collect::<Vec<_>>(),
                 )
             })
             .collect();

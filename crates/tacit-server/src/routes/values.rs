@@ -3,28 +3,31 @@
 use axum::{Json as Out, extract::State, http::StatusCode};
 use serde_json::{Map, Value};
 use tacit_api::{
-    FieldMap, NewVersion, Page, Problem as ProblemOut, PutValue, RevealRequest, Revealed, Rollback,
-    VersionInfo,
+    DryRunQuery, FieldMap, NewVersion, Page, Problem as ProblemOut, PutValue, RevealRequest, Revealed,
+    Rollback, VersionInfo, VersionState,
 };
 use tacit_model::SecretType;
+use tacit_vault as vault;
 
 use super::{Answer, environment, named};
 use crate::{
     app::App,
-    extract::{Json, Member, Path},
+    extract::{Json, Member, Path, Query},
     time,
 };
 
 type Place = (String, String, String);
 
-/// Writes a new version of a value: the first one, or a rotation.
-#[utoipa::path(put, path = "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}", tag = "values", params(("workspace" = String, Path), ("name" = String, Path), ("environment" = String, Path)), request_body = PutValue, responses((status = 201, body = NewVersion), (status = "4XX", body = ProblemOut)))]
+/// Writes a new version of a value: the first one, or a rotation. With `dry_run` it is only checked, and the answer is 200.
+#[utoipa::path(put, path = "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}", tag = "values", params(("workspace" = String, Path), ("name" = String, Path), ("environment" = String, Path), DryRunQuery), request_body = PutValue, responses((status = 201, body = NewVersion), (status = 200, body = NewVersion), (status = "4XX", body = ProblemOut)))]
 pub(crate) async fn put(
     State(app): State<App>,
     Member(caller): Member,
     Path((_workspace, name, env)): Path<Place>,
+    Query(query): Query<DryRunQuery>,
     Json(body): Json<PutValue>,
 ) -> Answer<(StatusCode, Out<NewVersion>)> {
+    let dry_run = query.dry_run.unwrap_or(false);
     let (version, warnings) = app
         .vault
         .set_value(
@@ -33,9 +36,21 @@ pub(crate) async fn put(
             &environment(&env)?,
             &body.fields.0,
             body.reason.as_deref(),
+            dry_run,
         )
         .await?;
-    Ok((StatusCode::CREATED, Out(NewVersion { version, warnings })))
+    Ok((if dry_run { StatusCode::OK } else { StatusCode::CREATED }, Out(NewVersion { version, warnings })))
+}
+
+/// Takes a value away in one environment, at once and for good; its versions are destroyed.
+#[utoipa::path(delete, path = "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}", tag = "values", params(("workspace" = String, Path), ("name" = String, Path), ("environment" = String, Path)), responses((status = 204), (status = "4XX", body = ProblemOut)))]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name, env)): Path<Place>,
+) -> Answer<StatusCode> {
+    app.vault.delete_value(&caller, &named(&name, "secret")?, &environment(&env)?).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Shows the value of a masked secret to someone who holds `secret.reveal`. On the record before it is shown.
@@ -67,7 +82,7 @@ pub(crate) async fn reveal(
     }))
 }
 
-/// The kept versions of a value, newest first.
+/// The versions of a value, newest first; destroyed ones without more than who wrote them, when and why.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/versions", tag = "values", params(("workspace" = String, Path), ("name" = String, Path), ("environment" = String, Path)), responses((status = 200, body = Page<VersionInfo>), (status = "4XX", body = ProblemOut)))]
 pub(crate) async fn versions(
     State(app): State<App>,
@@ -79,7 +94,14 @@ pub(crate) async fn versions(
         version: version.version,
         created_at: time::print(version.created_at),
         created_by: version.created_by,
-        current: version.current,
+        current: version.state == vault::VersionState::Current,
+        state: match version.state {
+            vault::VersionState::Current => VersionState::Current,
+            vault::VersionState::Kept => VersionState::Kept,
+            vault::VersionState::Destroyed => VersionState::Destroyed,
+        },
+        reason: version.reason,
+        destroyed_at: version.destroyed_at.map(time::print),
     });
     Ok(Out(Page::whole(out.collect())))
 }
@@ -92,8 +114,16 @@ pub(crate) async fn roll_back(
     Path((_workspace, name, env)): Path<Place>,
     Json(body): Json<Rollback>,
 ) -> Answer<(StatusCode, Out<NewVersion>)> {
-    let version =
-        app.vault.roll_back(&caller, &named(&name, "secret")?, &environment(&env)?, body.version).await?;
+    let version = app
+        .vault
+        .roll_back(
+            &caller,
+            &named(&name, "secret")?,
+            &environment(&env)?,
+            body.version,
+            body.reason.as_deref(),
+        )
+        .await?;
     Ok((StatusCode::CREATED, Out(NewVersion { version, warnings: Vec::new() })))
 }
 

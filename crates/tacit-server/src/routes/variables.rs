@@ -7,12 +7,19 @@ use tacit_api::{
 use tacit_model::{Code, Problem};
 use tacit_vault::{VariableOverview, VariablePatch};
 
-use super::{Answer, cursor, environment, environment_in, folder, from_cursor, limit, named, new_name};
+use super::{
+    Answer, Tagged, cursor, environment, environment_in, folder, from_cursor, limit, named, new_name,
+};
 use crate::{
     app::App,
     extract::{Json, Member, Path, Query},
+    precondition::etag,
     time,
 };
+
+fn tagged(variable: VariableOverview) -> Tagged<Variable> {
+    (etag(&variable.tag), Out(out(variable)))
+}
 
 fn out(variable: VariableOverview) -> Variable {
     Variable {
@@ -47,7 +54,7 @@ pub(crate) async fn create(
     State(app): State<App>,
     Member(caller): Member,
     Json(body): Json<CreateVariable>,
-) -> Answer<(StatusCode, Out<Variable>)> {
+) -> Answer<(StatusCode, Tagged<Variable>)> {
     let mut values = Vec::with_capacity(body.values.len());
     for (environment, value) in body.values {
         values.push((environment_in(&format!("values.{environment}"), &environment)?, value));
@@ -57,7 +64,7 @@ pub(crate) async fn create(
         folder: body.folder.as_deref().map(folder).transpose()?,
     };
     let made = app.vault.create_variable(&caller, &new_name("name", &body.name)?, &patch, &values).await?;
-    Ok((StatusCode::CREATED, Out(out(made))))
+    Ok((StatusCode::CREATED, tagged(made)))
 }
 
 /// A variable with its values.
@@ -66,8 +73,8 @@ pub(crate) async fn show(
     State(app): State<App>,
     Member(caller): Member,
     Path((_workspace, name)): Path<(String, String)>,
-) -> Answer<Out<Variable>> {
-    Ok(Out(out(app.vault.describe_variable(&caller, &named(&name, "variable")?).await?)))
+) -> Answer<Tagged<Variable>> {
+    Ok(tagged(app.vault.describe_variable(&caller, &named(&name, "variable")?).await?))
 }
 
 /// Changes a variable's description or folder.
@@ -77,17 +84,18 @@ pub(crate) async fn update(
     Member(caller): Member,
     Path((_workspace, name)): Path<(String, String)>,
     Json(body): Json<UpdateVariable>,
-) -> Answer<Out<Variable>> {
+) -> Answer<Tagged<Variable>> {
     if body.name.is_some() {
         return Err(Problem::new(Code::ImmutableField, "`name` is fixed when a variable is created")
             .suggest("make a new variable and delete the old one")
             .into());
     }
     let patch = VariablePatch {
-        description: body.description,
-        folder: body.folder.as_deref().map(folder).transpose()?,
+        // Cleared by `null` as by an empty text.
+        description: body.description.map(Option::unwrap_or_default),
+        folder: body.folder.map(|text| folder(text.as_deref().unwrap_or_default())).transpose()?,
     };
-    Ok(Out(out(app.vault.update_variable(&caller, &named(&name, "variable")?, &patch).await?)))
+    Ok(tagged(app.vault.update_variable(&caller, &named(&name, "variable")?, &patch).await?))
 }
 
 /// Removes a variable.

@@ -2,18 +2,23 @@
 
 use axum::{Json as Out, extract::State, http::StatusCode};
 use tacit_api::{
-    CreateEnvironment, CreateWorkspace, Environment, Member as MemberOut, Page, Problem as ProblemOut,
+    CreateEnvironment, CreateWorkspace, DryRunQuery, Environment, Page, Problem as ProblemOut,
     UpdateWorkspace, Workspace,
 };
 use tacit_model::Problem;
 use tacit_vault::{EnvironmentInfo, SettingsPatch, WorkspaceInfo};
 
-use super::Answer;
+use super::{Answer, Tagged};
 use crate::{
     app::App,
-    extract::{Bearer, Json, Member},
+    extract::{Bearer, Json, Member, Query},
+    precondition::etag,
     time,
 };
+
+fn tagged(info: WorkspaceInfo) -> Tagged<Workspace> {
+    (etag(&info.tag), Out(out(info)))
+}
 
 fn out(info: WorkspaceInfo) -> Workspace {
     Workspace {
@@ -22,7 +27,10 @@ fn out(info: WorkspaceInfo) -> Workspace {
         version_keep_count: info.settings.version_keep_count,
         deletion_window_days: info.settings.deletion_window_days,
         allow_protected_delete: info.settings.allow_protected_delete,
+        reveal_needs_reason: info.settings.reveal_needs_reason,
+        hide_after_secs: info.settings.hide_after_secs,
         created_at: time::print(info.created_at),
+        destroys_versions: info.destroys_versions,
     }
 }
 
@@ -58,24 +66,27 @@ pub(crate) async fn create(
 
 /// A workspace and its settings.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}", tag = "workspaces", params(("workspace" = String, Path)), responses((status = 200, body = Workspace), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn show(State(app): State<App>, Member(caller): Member) -> Answer<Out<Workspace>> {
-    Ok(Out(out(app.vault.describe_workspace(&caller).await?)))
+pub(crate) async fn show(State(app): State<App>, Member(caller): Member) -> Answer<Tagged<Workspace>> {
+    Ok(tagged(app.vault.describe_workspace(&caller).await?))
 }
 
-/// Changes a workspace's settings.
-#[utoipa::path(patch, path = "/v1/workspaces/{workspace}", tag = "workspaces", params(("workspace" = String, Path)), request_body = UpdateWorkspace, responses((status = 200, body = Workspace), (status = "4XX", body = ProblemOut)))]
+/// Changes a workspace's settings. With `dry_run` nothing changes, and the answer says what would.
+#[utoipa::path(patch, path = "/v1/workspaces/{workspace}", tag = "workspaces", params(("workspace" = String, Path), DryRunQuery), request_body = UpdateWorkspace, responses((status = 200, body = Workspace), (status = "4XX", body = ProblemOut)))]
 pub(crate) async fn update(
     State(app): State<App>,
     Member(caller): Member,
+    Query(query): Query<DryRunQuery>,
     Json(body): Json<UpdateWorkspace>,
-) -> Answer<Out<Workspace>> {
+) -> Answer<Tagged<Workspace>> {
     let patch = SettingsPatch {
         version_keep_days: body.version_keep_days,
         version_keep_count: body.version_keep_count,
         deletion_window_days: body.deletion_window_days,
         allow_protected_delete: body.allow_protected_delete,
+        reveal_needs_reason: body.reveal_needs_reason,
+        hide_after_secs: body.hide_after_secs,
     };
-    Ok(Out(out(app.vault.update_workspace(&caller, patch).await?)))
+    Ok(tagged(app.vault.update_workspace(&caller, patch, query.dry_run.unwrap_or(false)).await?))
 }
 
 /// The environments of a workspace.
@@ -101,19 +112,4 @@ pub(crate) async fn create_environment(
         .map_err(|error: tacit_model::NameError| Problem::invalid("name", error.to_string()))?;
     let made = app.vault.create_environment(&caller, &name, body.protected).await?;
     Ok((StatusCode::CREATED, Out(environment_out(&made))))
-}
-
-/// The people of a workspace.
-#[utoipa::path(get, path = "/v1/workspaces/{workspace}/members", tag = "workspaces", params(("workspace" = String, Path)), responses((status = 200, body = Page<MemberOut>), (status = "4XX", body = ProblemOut)))]
-pub(crate) async fn list_members(
-    State(app): State<App>,
-    Member(caller): Member,
-) -> Answer<Out<Page<MemberOut>>> {
-    let found = app.vault.list_members(&caller).await?;
-    let out = found.into_iter().map(|member| MemberOut {
-        name: member.name.to_string(),
-        role: member.role.as_str().to_owned(),
-        created_at: time::print(member.created_at),
-    });
-    Ok(Out(Page::whole(out.collect())))
 }

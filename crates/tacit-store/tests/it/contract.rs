@@ -27,7 +27,7 @@ async fn names(store: &Store, workspace: WorkspaceId) -> Vec<String> {
         .await
         .unwrap()
         .into_iter()
-        .map(|secret| secret.name.to_string())
+        .map(|listed| listed.secret.name.to_string())
         .collect()
 }
 
@@ -110,7 +110,7 @@ async fn one_that_fails_fails_alone() {
                 0 => (Err(WriteError::Taken), half_done().and_all(secrets::insert(a, &secret("TAKEN")))),
                 1 => (
                     Err(WriteError::Conflict),
-                    half_done().and(secrets::delete_version(a, secret("x").id, environment, 1)),
+                    half_done().and(secrets::destroy_version(a, secret("x").id, environment, 1, NOW)),
                 ),
                 2 => (Err(WriteError::Stale), half_done().only_at(old)),
                 // A foreign key that points nowhere.
@@ -119,7 +119,8 @@ async fn one_that_fails_fails_alone() {
                     half_done().and(principals::insert_member(
                         a,
                         user("nobody").id,
-                        tacit_model::Role::Owner,
+                        tacit_model::Role::Owner.into(),
+                        None,
                         NOW,
                     )),
                 ),
@@ -370,7 +371,7 @@ async fn pages() {
     for limit in [1, 7, ROWS, ROWS + 1] {
         let mut found = Vec::new();
         loop {
-            let after = found.last().map(|secret: &secrets::Secret| secret.name.key());
+            let after = found.last().map(|listed: &secrets::Listed| listed.key.clone());
             let page = ground
                 .store
                 .secrets(a, &secrets::Filter { after, limit, ..secrets::Filter::default() })
@@ -383,7 +384,7 @@ async fn pages() {
                 break;
             }
         }
-        let names: Vec<String> = found.iter().map(|secret| secret.name.to_string()).collect();
+        let names: Vec<String> = found.iter().map(|listed| listed.secret.name.to_string()).collect();
         assert_eq!(
             names,
             (0..ROWS).map(|number| format!("secret-{number:02}")).collect::<Vec<_>>(),
@@ -499,6 +500,8 @@ async fn settings_belong_to_a_workspace() {
         version_keep_count: 2,
         deletion_window_days: 3,
         allow_protected_delete: true,
+        reveal_needs_reason: true,
+        hide_after_secs: 9,
     };
     ground.store.write(Change::new(a).bump().and(workspaces::update_settings(a, &settings))).await.unwrap();
     let found = ground.store.workspaces().await.unwrap();

@@ -101,6 +101,8 @@ pub(crate) fn secret(name: &str) -> Secret {
         updated_at: NOW,
         proposed: false,
         suggested_destinations: Destinations::default(),
+        rotate_at: None,
+        purge_at: None,
     }
 }
 
@@ -112,6 +114,8 @@ pub(crate) fn version(number: i64) -> Version {
         shown: "{}".to_owned(),
         created_at: NOW,
         created_by: "user:owner".to_owned(),
+        reason: None,
+        fingerprint: None,
     }
 }
 

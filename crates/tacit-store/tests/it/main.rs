@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod access;
 mod contract;
 mod embedded;
 mod ground;
+mod life;
 mod statements;

@@ -55,7 +55,8 @@ async fn read_everything(
     let host = tacit_model::Host::parse("api.example.com").unwrap();
     let host_keys = tacit_model::destination::HostPattern::index_keys_for(&host);
     rows += store.secrets_at_host(workspace, &host_keys, 10).await.unwrap().len();
-    rows += store.deleted_before(workspace, NOW.plus_secs(1)).await.unwrap().len();
+    rows += store.deleted_before(workspace, NOW.plus_secs(1), NOW).await.unwrap().len();
+    rows += usize::try_from(store.versions_beyond(workspace, NOW, 1, true).await.unwrap()).unwrap();
     rows += store.values(workspace, of.secret).await.unwrap().len();
     rows += usize::from(store.latest_version(workspace, of.secret, environment).await.unwrap() > 0);
     rows += store.versions(workspace, of.secret, environment).await.unwrap().len();
@@ -135,7 +136,7 @@ async fn every_write_prepares() {
     let account = ServiceAccount {
         id: id(ServiceAccountId::generate),
         name: "ci".parse().unwrap(),
-        role: Role::Editor,
+        role: Role::Editor.into(),
         created_at: NOW,
     };
     let token = |hash: u8, owner| Token {
@@ -231,7 +232,7 @@ async fn every_write_prepares() {
         .and(keys::insert_workspace_key(workspace, &key(0)))
         .and(keys::insert_data_key(workspace, environment, &key(1)))
         .and(principals::insert_user(&somebody))
-        .and(principals::insert_member(workspace, somebody.id, Role::Owner, NOW))
+        .and(principals::insert_member(workspace, somebody.id, Role::Owner.into(), None, NOW))
         .and(principals::insert_service_account(workspace, &account))
         .and(principals::insert_token(&of_user))
         .and(principals::insert_token(&of_account))
@@ -264,8 +265,8 @@ async fn every_write_prepares() {
     let only =
         |proposed| secrets::Filter { proposed: Some(proposed), limit: 10, ..secrets::Filter::default() };
     let found = store.secrets(workspace, &only(true)).await.unwrap();
-    assert_eq!((found.len(), &found[0].suggested_destinations), (1, &kept.destinations));
-    assert!(found[0].destinations.is_empty(), "a suggestion is not in force");
+    assert_eq!((found.len(), &found[0].secret.suggested_destinations), (1, &kept.destinations));
+    assert!(found[0].secret.destinations.is_empty(), "a suggestion is not in force");
     assert_eq!(store.secrets(workspace, &only(false)).await.unwrap().len(), 1);
     assert_eq!(
         store.variable_value(workspace, "variable", environment).await.unwrap().as_deref(),
@@ -278,7 +279,7 @@ async fn every_write_prepares() {
         .and_all(secrets::update(workspace, &kept))
         .and(secrets::reseal_version(workspace, kept.id, environment, 1, &[4]))
         .and(secrets::set_value_disabled(workspace, kept.id, environment, true))
-        .and(secrets::delete_version(workspace, kept.id, environment, 1))
+        .and(secrets::destroy_version(workspace, kept.id, environment, 1, NOW))
         .and(variables::update(workspace, &variable))
         .and_all(automations::publish(workspace, automation.id, &published, std::slice::from_ref(&grant)))
         .and(automations::delete_grants_of(workspace, kept.id))

@@ -51,10 +51,11 @@ impl Vault {
         new: &NewLease,
     ) -> Result<LeaseGiven, Stop> {
         let id = new_id!(LeaseId, access.now);
-        if let Err(problem) = require(access.principal.rights, Right::SecretUse) {
+        let environment = access.environment(&new.environment)?.clone();
+        let rights = access.principal.rights_somewhere_in(environment.id, access.now);
+        if let Err(problem) = require(rights, Right::SecretUse) {
             return Err(self.refuse(access, Verb::LeaseCreate, object(id), problem).await);
         }
-        let environment = access.environment(&new.environment)?.clone();
         let workspace = access.view.workspace.id;
         let principal = access.principal.actor.id;
         let open = self.0.store.open_leases_count(workspace, &principal, access.now).await?;
@@ -121,10 +122,12 @@ impl Vault {
         environment: EnvironmentId,
         asked: &LeaseSecret,
     ) -> Result<Arc<Snapshot>, Stop> {
-        let Some(snapshot) = self.snapshot_or_deleted(&access.view, &asked.name.key()).await? else {
+        let found = self.snapshot_or_deleted(&access.view, &asked.name.key()).await?;
+        let Some(snapshot) = found.filter(|found| access.may_name(&found.secret, environment)) else {
             return Err(unknown_secret(&asked.name).into());
         };
-        let Err(problem) = authorize::lease(access.principal.rights, &snapshot, environment) else {
+        let rights = access.rights_on(&snapshot.secret, Some(environment));
+        let Err(problem) = authorize::lease(rights, &snapshot, environment) else {
             return Ok(snapshot);
         };
         let mut event =

@@ -64,7 +64,11 @@ impl Vault {
         request_id: [u8; 16],
     ) -> Result<Option<Access>, Problem> {
         match self.access(&lease.caller(now, request_id)).await {
-            Ok(access) => Ok(Some(access).filter(|access| access.principal.has(Right::SecretUse))),
+            Ok(access) => {
+                let Ok(environment) = access.environment(&lease.environment) else { return Ok(None) };
+                let rights = access.principal.rights_somewhere_in(environment.id, now);
+                Ok(rights.has(Right::SecretUse).then_some(access))
+            }
             Err(problem) if problem.code == Code::Internal => Err(problem),
             Err(_) => Ok(None),
         }

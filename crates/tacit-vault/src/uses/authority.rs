@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tacit_audit::{Actor, Detail, MethodText, Object, ObjectKind, Outcome, StepText, TargetText, Verb};
-use tacit_model::{Code, Problem, Right, Rights, SecretId};
+use tacit_model::{Code, EnvironmentId, EnvironmentName, Problem, Right, Scope, SecretId};
+use tacit_store::secrets::Secret;
 
 use super::{UseRequest, Using};
 use crate::{
@@ -16,41 +17,50 @@ use crate::{
 /// What an authority comes down to at this moment.
 pub(super) enum Basis {
     /// The caller's rights.
-    Rights(Rights),
+    Rights,
     /// A run's grants: secrets, each perhaps pinned to an origin.
     Grants(Vec<(SecretId, Option<String>)>),
     /// The rights of whoever took the lease, and the lease as it is.
-    Lease(Rights, Arc<Lease>),
+    Lease(Arc<Lease>),
 }
 
 impl Basis {
     /// What counts for one secret.
-    pub(super) fn of(&self, secret: SecretId) -> Authority<'_> {
+    pub(super) fn of(&self, access: &Access, secret: &Secret, environment: EnvironmentId) -> Authority<'_> {
+        let rights = || access.rights_on(secret, Some(environment));
         match self {
-            Self::Rights(rights) => Authority::Rights(*rights),
-            Self::Grants(grants) => match grants.iter().find(|(granted, _)| *granted == secret) {
+            Self::Rights => Authority::Rights(rights()),
+            Self::Grants(grants) => match grants.iter().find(|(granted, _)| *granted == secret.id) {
                 Some((_, pinned)) => Authority::Grant { pinned: pinned.as_deref() },
                 None => Authority::NoGrant,
             },
-            Self::Lease(rights, lease) if lease.binds(secret) => Authority::Leased(*rights),
-            Self::Lease(..) => Authority::NotLeased,
+            Self::Lease(lease) if lease.binds(secret.id) => Authority::Leased(rights()),
+            Self::Lease(_) => Authority::NotLeased,
         }
     }
 
-    /// Whether a request without a secret may be made.
-    pub(super) fn check_bare(&self) -> Result<(), Problem> {
+    /// Whether it may be told that there is such a secret. A definition's names are known to who published it.
+    pub(super) fn may_know(&self, access: &Access, secret: &Secret, environment: EnvironmentId) -> bool {
+        matches!(self, Self::Grants(_)) || access.may_name(secret, environment)
+    }
+
+    /// Whether a request without a secret may be made: by whoever may use some secret of the environment.
+    pub(super) fn check_bare(&self, access: &Access, environment: &EnvironmentName) -> Result<(), Problem> {
         match self {
-            Self::Rights(rights) | Self::Lease(rights, _) => require(*rights, Right::SecretUse),
+            Self::Rights | Self::Lease(_) => {
+                let environment = access.environment(environment)?.id;
+                require(access.principal.rights_somewhere_in(environment, access.now), Right::SecretUse)
+            }
             Self::Grants(_) => Ok(()),
         }
     }
 
     /// Whether the name of a secret that came back may be told.
-    pub(super) fn may_name(&self, secret: SecretId) -> bool {
+    pub(super) fn may_name(&self, access: &Access, secret: &Secret) -> bool {
         match self {
-            Self::Rights(rights) => rights.has(Right::SecretUse),
+            Self::Rights => access.rights_on(secret, None).has(Right::SecretUse),
             Self::Grants(_) => false,
-            Self::Lease(_, lease) => lease.binds(secret),
+            Self::Lease(lease) => lease.binds(secret.id),
         }
     }
 }
@@ -59,7 +69,7 @@ impl Vault {
     /// What the request's authority comes down to now, or a refusal on the record.
     pub(super) async fn basis(&self, access: &Access, request: &UseRequest<'_>) -> Result<Basis, Stop> {
         match request.using {
-            Using::Caller => Ok(Basis::Rights(access.principal.rights)),
+            Using::Caller => Ok(Basis::Rights),
             Using::Run { .. } => self.run_grants(access, request).await.map(Basis::Grants),
             Using::Lease(lease) => self.leased(access, request, lease).await,
         }
@@ -76,7 +86,7 @@ impl Vault {
                 format!("this lease is for the environment `{}`", live.environment),
             )
             .suggest("take another lease for another environment"),
-            Some(live) => return Ok(Basis::Lease(access.principal.rights, live)),
+            Some(live) => return Ok(Basis::Lease(live)),
         };
         let object = super::request_object(access, request);
         let intent = self.intent(access, request, Verb::RequestSend, object);
@@ -114,7 +124,7 @@ impl Vault {
         let is_current = published
             .iter()
             .any(|published| published.environment == environment && published.hash == ticket.hash);
-        let problem = match require(access.principal.rights, Right::AutomationRun) {
+        let problem = match require(access.rights_in(environment), Right::AutomationRun) {
             Err(problem) => Some(problem),
             Ok(())
                 if ticket.workspace != workspace
@@ -147,11 +157,34 @@ impl Vault {
             return Err(self.refuse_event(access, event, problem).await);
         }
         let grants = self.0.store.automation_grants(workspace, ticket.automation, environment).await?;
-        Ok(grants
-            .into_iter()
-            .filter(|grant| grant.hash == ticket.hash)
-            .map(|grant| (grant.secret, grant.pinned))
-            .collect())
+        let published = grants.into_iter().filter(|grant| grant.hash == ticket.hash);
+        let mut usable: Vec<_> = published.map(|grant| (grant.secret, grant.pinned)).collect();
+        usable.extend(self.granted_beside(access, request, ticket, environment).await?);
+        Ok(usable)
+    }
+
+    /// What the automation was granted beside what it was published with, for the definition that runs.
+    async fn granted_beside(
+        &self,
+        access: &Access,
+        request: &UseRequest<'_>,
+        ticket: &crate::RunTicket,
+        environment: EnvironmentId,
+    ) -> Result<Vec<(SecretId, Option<String>)>, Stop> {
+        let workspace = access.view.workspace.id;
+        let mut usable = Vec::new();
+        for grant in self.0.store.grants_of(workspace, ticket.automation.as_bytes()).await? {
+            let is_live = grant.until.is_none_or(|end| end > request.caller.now);
+            let (Some(id), true) = (grant.scope.secret, is_live && grant.hash == Some(ticket.hash)) else {
+                continue;
+            };
+            let Some(secret) = self.0.store.secret_by_id(workspace, id).await? else { continue };
+            let scope = Scope::secret(id, &secret.folder, Some(environment));
+            if grant.scope.covers(&scope) && access.view.role(grant.role).1.has(Right::SecretUse) {
+                usable.push((id, None));
+            }
+        }
+        Ok(usable)
     }
 }
 

@@ -130,7 +130,7 @@ impl Vault {
             for snapshot in &candidates {
                 let id = snapshot.secret.id;
                 // The name is for those who may use the secret; to others it is somebody's secret.
-                let marker = if basis.may_name(id) || decided.has(id) {
+                let marker = if basis.may_name(access, &snapshot.secret) || decided.has(id) {
                     format!("[sealed:{}]", snapshot.secret.name)
                 } else {
                     "[sealed]".to_owned()
@@ -188,7 +188,7 @@ impl Vault {
     async fn companions(&self, access: &Access, basis: &Basis) -> Result<Vec<Arc<Snapshot>>, Stop> {
         let mut companions = Vec::new();
         match basis {
-            Basis::Rights(_) => {}
+            Basis::Rights => {}
             Basis::Grants(grants) => {
                 for (id, _) in grants {
                     if let Some(secret) = self.0.store.secret_by_id(access.view.workspace.id, *id).await? {
@@ -196,7 +196,7 @@ impl Vault {
                     }
                 }
             }
-            Basis::Lease(_, lease) => {
+            Basis::Lease(lease) => {
                 for bound in &lease.secrets {
                     companions.extend(self.bound_secret(&access.view, bound).await?);
                 }

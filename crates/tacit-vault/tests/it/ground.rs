@@ -83,15 +83,16 @@ impl Ground {
             values,
             rotate_every_days: None,
             expires_at: None,
+            reason: None,
         };
-        self.vault.create_secret(caller, &new).await.unwrap();
+        self.vault.create_secret(caller, &new, false).await.unwrap();
     }
 
     pub(crate) async fn rotate(&self, name: &str, environment: &str, value: &str) -> i64 {
         let fields = json!({"value": value});
         let (name, environment) = (name.parse().unwrap(), environment.parse().unwrap());
         self.vault
-            .set_value(&self.owner, &name, &environment, fields.as_object().unwrap(), None)
+            .set_value(&self.owner, &name, &environment, fields.as_object().unwrap(), None, false)
             .await
             .unwrap()
             .0
@@ -130,6 +131,11 @@ impl Ground {
 
     /// A machine's account with a role, and its caller.
     pub(crate) async fn account(&self, name: &str, role: Role) -> Caller {
+        self.account_as(name, role.as_str()).await
+    }
+
+    /// The same with a role by its name.
+    pub(crate) async fn account_as(&self, name: &str, role: &str) -> Caller {
         let name: SecretName = name.parse().unwrap();
         self.vault.create_service_account(&self.owner, &name, role).await.unwrap();
         let token = self.vault.create_token(&self.owner, &name, None).await.unwrap();
@@ -216,6 +222,7 @@ pub(crate) fn caller(token: &str) -> Caller {
         token: token::hash_of(token).unwrap(),
         now: NOW,
         request_id: [3; 16],
+        precondition: tacit_vault::Precondition::NONE,
     }
 }
 

@@ -204,7 +204,7 @@ async fn a_revoked_token_takes_its_leases_along() {
 async fn a_secret_created_again() {
     let (ground, _, given) = ground().await;
     let patch = SettingsPatch { deletion_window_days: Some(0), ..SettingsPatch::default() };
-    ground.vault.update_workspace(&ground.owner, patch).await.unwrap();
+    ground.vault.update_workspace(&ground.owner, patch, false).await.unwrap();
     let again = async {
         ground.vault.delete_secret(&ground.owner, &"key".parse().unwrap(), true).await.map(drop)?;
         ground
@@ -336,9 +336,9 @@ async fn abandoned() {
 async fn purged() {
     let (ground, machine, _) = ground().await;
     let month = limits::ENDED_KEEP_DAYS * 86_400;
-    ground.vault.purge_due(later(month + 899)).await.unwrap();
+    ground.vault.keep_up(later(month + 899), false).await.unwrap();
     assert_eq!(ground.vault.list_leases(&machine).await.unwrap().len(), 1);
-    ground.vault.purge_due(later(month + 901)).await.unwrap();
+    ground.vault.keep_up(later(month + 901), false).await.unwrap();
     assert_eq!(ground.vault.list_leases(&machine).await.unwrap().len(), 0);
 }
 

@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod destroyed;
 mod ground;
+mod histories;
 mod leases;
+mod once;
+mod people;
 mod revocation;
+mod scopes;
+mod speed;
 mod tampering;

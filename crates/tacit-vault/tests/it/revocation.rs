@@ -159,7 +159,7 @@ async fn what_does_not_matter_does_not_stop_a_use() {
     let (recorded, allowed) = overtaken!(
         ground,
         machine,
-        ground.vault.create_service_account(&ground.owner, &"other".parse().unwrap(), Role::Member)
+        ground.vault.create_service_account(&ground.owner, &"other".parse().unwrap(), "member")
     );
     assert_eq!(allowed, 2);
     assert_eq!(ground.open(recorded.unwrap()).await.unwrap()[0], VALUE);

@@ -308,6 +308,7 @@ async fn replaced_keys_do_not_unwrap() {
                 &"test".parse().unwrap(),
                 map.as_object().unwrap(),
                 None,
+                false,
             )
             .await;
         assert_eq!(sealed.unwrap_err().code, Code::Internal, "{what}");

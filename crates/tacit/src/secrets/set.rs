@@ -57,6 +57,12 @@ pub(crate) struct Set {
     /// When the credential ends, RFC 3339.
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
+    /// A file to read a field from, such as passphrase=FILE, without one line break at its end.
+    #[arg(long, value_name = "NAME=FILE")]
+    field_file: Vec<String>,
+    /// Why, for the record. Never the value.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// What came of it.
@@ -82,16 +88,23 @@ impl Set {
             self.introduce(existing, destinations.is_some());
         }
         let kind = self.kind(existing.as_ref())?;
+        session.acting_environment().await?;
         let kept = existing
             .as_ref()
             .and_then(|secret| secret.environments.get(&session.environment))
             .map(|value| &value.fields);
         let mut fields = shown_fields(kind, given, kept, &self.name)?;
+        let what = format!("{} of {} in {}", kind.main_field, self.name, session.environment);
+        let value = input::hidden(&what)?;
+        self.refuse_lines(kind, &value)?;
         let value =
-            input::hidden(&format!("{} of {} in {}", kind.main_field, self.name, session.environment))?;
-        let value =
-            if kind.name == "json" { input::json(&value, "the value")? } else { Value::String(value) };
+            if kind.name == "json" { input::exact_json(&value, "the value")? } else { Value::String(value) };
         fields.insert(kind.main_field.to_owned(), value);
+        for (name, path) in input::pairs(&self.field_file, "--field-file")? {
+            let path = path.as_str().unwrap_or_default().to_owned();
+            let text = input::file(path.as_ref())?;
+            fields.insert(name, input::without_line_break(&text).into());
+        }
 
         let was_proposed = existing.as_ref().is_some_and(|secret| secret.state == SecretState::Proposed);
         let done = match existing {
@@ -147,6 +160,23 @@ impl Set {
         Ok(())
     }
 
+    /// Of most types a value is one line, and what is pasted with others was more than the value.
+    fn refuse_lines(&self, kind: &Kind, value: &str) -> Outcome {
+        if !value.contains('\n') || ["text", "json", "sftp_private_key"].contains(&kind.name) {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(Failure::usage(
+            format!(
+                "the {} of {name} is one line, and several were given; nothing was written",
+                kind.main_field
+            ),
+            format!(
+                "paste that line alone, or hand in a file that holds it: `tacit secrets set {name} < FILE`"
+            ),
+        ))
+    }
+
     fn refuse_immutable(&self, existing: &Secret) -> Outcome {
         let fixed = |what: &str, is: &str| {
             Failure::new(
@@ -189,6 +219,7 @@ impl Set {
             values: BTreeMap::from([(session.environment.clone(), fields)]),
             rotate_every_days: self.rotate_every_days,
             expires_at: self.expires_at.clone(),
+            reason: self.reason.clone(),
             ..CreateSecret::new(&self.name)
         };
         let secret = session.workspace().create_secret(&new).await?;
@@ -206,7 +237,7 @@ impl Set {
             || self.rotate_every_days.is_some()
             || self.expires_at.is_some();
         if destinations.is_none() && !describes {
-            let value = PutValue { fields, reason: None };
+            let value = PutValue { fields, reason: self.reason.clone() };
             let new = session.workspace().set_value(&self.name, &session.environment, &value).await?;
             return Ok(Done { version: new.version, created: false, warnings: new.warnings });
         }
@@ -214,10 +245,11 @@ impl Set {
         let change = UpdateSecret {
             destinations,
             values: Some(BTreeMap::from([(session.environment.clone(), fields)])),
-            description: self.description.clone(),
-            folder: self.folder.clone(),
+            description: self.description.clone().map(Some),
+            folder: self.folder.clone().map(Some),
             rotate_every_days: self.rotate_every_days.map(Some),
             expires_at: self.expires_at.clone().map(Some),
+            reason: self.reason.clone(),
             ..UpdateSecret::default()
         };
         let secret = session.workspace().update_secret(&self.name, &change).await?;
@@ -257,7 +289,11 @@ fn shown_fields(
     }
     let mut fields = kept.cloned().unwrap_or_default();
     fields.extend(given);
-    match kind.fields.iter().find(|field| !field.hidden && !fields.contains_key(field.name)) {
+    match kind
+        .fields
+        .iter()
+        .find(|field| !field.hidden && !field.optional && !fields.contains_key(field.name))
+    {
         None => Ok(fields),
         Some(missing) => Err(Failure::usage(
             format!("a secret of type {} has a field {}, which is not given", kind.name, missing.name),

@@ -15,25 +15,25 @@ use crate::harness::{Server, TACIT};
 const VALUE: &str = "sk_live_Zq8Wn3Lk5Rt7Yp2Xc9Vb4Mf6";
 
 /// Somebody at a shell, with a configuration directory of their own and nothing else in the environment.
-struct Shell {
-    directory: tempfile::TempDir,
-    variables: Vec<(String, String)>,
+pub(crate) struct Shell {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 /// How a command ended and what it printed.
-struct Ended {
-    status: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Shell {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
     /// Signed in by environment variables, as a script is.
-    fn of(server: &Server) -> Self {
+    pub(crate) fn of(server: &Server) -> Self {
         let variables = [("TACIT_ADDR", &server.url), ("TACIT_TOKEN", &server.owner.token)];
         Self {
             variables: variables.map(|(name, value)| (name.to_owned(), value.clone())).to_vec(),
@@ -41,11 +41,11 @@ impl Shell {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         self.run_with(arguments, "")
     }
 
-    fn run_with(&self, arguments: &[&str], stdin: &str) -> Ended {
+    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Ended {
         let output = assert_cmd::Command::new(TACIT)
             .args(arguments)
             .env_clear()
@@ -64,14 +64,14 @@ impl Shell {
 
 impl Ended {
     #[track_caller]
-    fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.status, 0, "{}{}", self.stdout, self.stderr);
         self
     }
 
     /// It failed with this status, in two lines, with this in the first.
     #[track_caller]
-    fn failed(self, status: i32, with: &str) -> Self {
+    pub(crate) fn failed(self, status: i32, with: &str) -> Self {
         assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
         let lines: Vec<_> = self.stderr.lines().skip_while(|line| !line.starts_with("error: ")).collect();
         assert!(lines.len() == 2 && lines[1].starts_with("  "), "{}", self.stderr);
@@ -392,11 +392,12 @@ async fn accounts_and_tokens() {
     let tokens = shell.run(&["tokens", "list", "ci", "-o", "json"]).ok().without(token.trim()).json();
     shell.run(&["tokens", "revoke", "ci", tokens["items"][0]["id"].as_str().unwrap()]).ok();
     ci.run(&["audit", "list"]).failed(3, "");
-    shell.run(&["service-accounts", "delete", "ci"]).ok();
+    shell.run(&["service-accounts", "delete", "ci", "--yes"]).ok();
     assert!(shell.run(&["members", "list"]).ok().stdout.contains("owner"));
     shell.run(&["environments", "create", "staging"]).ok();
     assert!(shell.run(&["environments", "list"]).ok().stdout.contains("staging"));
-    let kept = shell.run(&["workspaces", "set", "--version-keep-count", "3", "-o", "json"]).ok().json();
+    let kept =
+        shell.run(&["workspaces", "set", "--version-keep-count", "3", "--yes", "-o", "json"]).ok().json();
     assert_eq!(kept["version_keep_count"], 3);
 }
 

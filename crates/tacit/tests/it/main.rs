@@ -8,15 +8,19 @@
 mod addresses;
 mod agents;
 mod canary;
+mod careful;
 mod cli;
 #[cfg(feature = "acceptance")]
 mod clients;
 mod disguise;
 mod disk;
+mod gains;
+mod grants;
 mod harness;
 mod hostile;
 #[cfg(feature = "acceptance")]
 mod httpbin;
+mod import;
 mod kill;
 mod leases;
 mod life;
@@ -24,8 +28,13 @@ mod main_job;
 mod mcp;
 #[cfg(feature = "acceptance")]
 mod mcp_client;
+mod oracles;
+mod people;
+mod people_cli;
 mod proposals;
 mod proxy;
+mod races;
+mod recovery;
 mod redirects;
 mod refusals;
 mod revoking;
@@ -36,3 +45,7 @@ mod start;
 mod store_process;
 mod subtle;
 mod tenants;
+mod totp;
+mod typed;
+mod values;
+mod windows;

@@ -10,7 +10,7 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     /// As the OpenAPI document writes it.
     pub(crate) path: &'static str,
-    /// The right it needs; `None` for what everybody in the workspace may do.
+    /// The right it needs, or one of several (`a|b`); `None` for what everybody in the workspace may do.
     pub(crate) right: Option<&'static str>,
     /// A body that fits; `#` stands for the owner of the things in the path.
     body: &'static str,
@@ -19,8 +19,14 @@ pub(crate) struct Route {
 /// What only the instance's administrator may.
 pub(crate) const INSTANCE: &str = "instance.admin";
 
-/// What takes only a lease's own token, and nobody's else.
+/// What takes only something else than the caller's token: a lease's own, a password, an invitation.
 pub(crate) const LEASE_TOKEN: &str = "lease.token";
+
+/// What only a person may, about themselves; machines are none.
+pub(crate) const PERSON: &str = "person";
+
+/// What only the instance's administrator may, in a workspace.
+const ADMINISTRATOR: &str = "instance.admin in the workspace";
 
 const fn route(
     method: &'static str,
@@ -36,6 +42,8 @@ const M: Option<&str> = Some("member.manage");
 const U: Option<&str> = Some("secret.use");
 const V: Option<&str> = Some("variable.write");
 const A: Option<&str> = Some("automation.write");
+const G: Option<&str> = Some("grant.manage");
+const P: Option<&str> = Some(PERSON);
 
 /// Reads first, then writes, deletions last, so that each finds what it works on.
 #[rustfmt::skip]
@@ -45,6 +53,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/metrics", None, ""),
     route("GET", "/openapi.json", None, ""),
     route("GET", "/v1/whoami", None, ""),
+    route("POST", "/v1/sessions", Some(LEASE_TOKEN), r#"{"name": "nobody-#@example.com", "password": "a wrong password"}"#),
+    route("GET", "/v1/sessions", P, ""),
+    route("DELETE", "/v1/sessions/{id}", P, ""),
+    route("DELETE", "/v1/sessions", P, ""),
+    route("GET", "/v1/account", P, ""),
+    route("PUT", "/v1/account/password", P, r#"{"new": "correct horse battery"}"#),
+    route("POST", "/v1/account/second-factor", P, r#"{"password": "correct horse battery"}"#),
+    route("POST", "/v1/account/second-factor/confirm", P, r#"{"code": "123456"}"#),
+    route("POST", "/v1/account/second-factor/disable", P, r#"{"password": "correct horse battery"}"#),
+    route("POST", "/v1/account/recovery-codes", P, r#"{"password": "correct horse battery"}"#),
+    route("POST", "/v1/invitations/accept", Some(LEASE_TOKEN), r#"{"token": "tct_iv_x", "password": "correct horse battery"}"#),
     route("GET", "/v1/workspaces", None, ""),
     route("POST", "/v1/workspaces", Some(INSTANCE), r#"{"name": "made-by-#"}"#),
     route("GET", "/v1/workspaces/{workspace}", None, ""),
@@ -52,6 +71,16 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/v1/workspaces/{workspace}/environments", None, ""),
     route("POST", "/v1/workspaces/{workspace}/environments", Some("workspace.manage"), r#"{"name": "env-#", "protected": false}"#),
     route("GET", "/v1/workspaces/{workspace}/members", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/members", Some(ADMINISTRATOR), r#"{"name": "nobody-#@example.com"}"#),
+    route("GET", "/v1/workspaces/{workspace}/members/{name}/access", Some("member.manage|grant.manage|audit.read"), ""),
+    route("PATCH", "/v1/workspaces/{workspace}/members/{name}", M, r#"{"role": "auditor"}"#),
+    route("GET", "/v1/workspaces/{workspace}/invitations", M, ""),
+    route("POST", "/v1/workspaces/{workspace}/invitations", M, r#"{"name": "new-#@example.com", "role": "auditor"}"#),
+    route("GET", "/v1/workspaces/{workspace}/roles", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/roles", G, r#"{"name": "new-role-#", "rights": ["secret.list"]}"#),
+    route("PATCH", "/v1/workspaces/{workspace}/roles/{name}", G, r#"{"rights": ["secret.list", "deploy"]}"#),
+    route("GET", "/v1/workspaces/{workspace}/grants", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/grants", G, r#"{"role": "member", "to": "service-account:account-#", "scope": {"environment": "test"}}"#),
     route("GET", "/v1/workspaces/{workspace}/events", Some("audit.read"), ""),
     route("GET", "/v1/workspaces/{workspace}/service-accounts", M, ""),
     route("POST", "/v1/workspaces/{workspace}/service-accounts", M, r#"{"name": "new-#", "role": "auditor"}"#),
@@ -62,6 +91,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/v1/workspaces/{workspace}/secrets/{name}", None, ""),
     route("PATCH", "/v1/workspaces/{workspace}/secrets/{name}", W, r#"{"description": "changed"}"#),
     route("GET", "/v1/workspaces/{workspace}/secrets/{name}/usages", None, ""),
+    route("GET", "/v1/workspaces/{workspace}/secrets/{name}/access", Some("grant.manage|audit.read"), ""),
     route("PUT", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}", W, r#"{"fields": {"value": "Cq1Dr6Es3Ft8Gu5Hv0Iw7Jx2Ky9Lz4Ma"}}"#),
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/reveal", Some("secret.reveal"), "{}"),
     route("GET", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/versions", None, ""),
@@ -70,6 +100,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}/enable", W, ""),
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/disable", W, ""),
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/enable", W, ""),
+    route("GET", "/v1/workspaces/{workspace}/compare", None, ""),
+    route("GET", "/v1/workspaces/{workspace}/export", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/import", None, ""),
     route("POST", "/v1/workspaces/{workspace}/requests", U, r#"{"environment": "test", "url": "https://192.0.2.1/"}"#),
     route("POST", "/v1/workspaces/{workspace}/proposals", A, r#"{"name": "proposed-#"}"#),
     route("GET", "/v1/workspaces/{workspace}/leases", None, ""),
@@ -89,12 +122,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST", "/v1/workspaces/{workspace}/automations/{name}/runs", Some("automation.run"), r#"{"environment": "test"}"#),
     route("GET", "/v1/workspaces/{workspace}/runs", None, ""),
     route("GET", "/v1/workspaces/{workspace}/runs/{id}", None, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/members/{name}", M, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/invitations/{id}", M, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/grants/{id}", G, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/roles/{name}", G, ""),
     route("DELETE", "/v1/workspaces/{workspace}/leases/{id}", U, ""),
     route("DELETE", "/v1/workspaces/{workspace}/agent-sessions/{id}", None, ""),
     route("DELETE", "/v1/workspaces/{workspace}/service-accounts/{name}/tokens/{id}", M, ""),
     route("DELETE", "/v1/workspaces/{workspace}/service-accounts/{name}", M, ""),
     route("DELETE", "/v1/workspaces/{workspace}/variables/{name}", V, ""),
     route("DELETE", "/v1/workspaces/{workspace}/automations/{name}", A, ""),
+    route("DELETE", "/v1/workspaces/{workspace}/secrets/{name}/values/{environment}", Some("secret.delete"), ""),
     route("DELETE", "/v1/workspaces/{workspace}/secrets/{name}", Some("secret.delete"), ""),
     route("POST", "/v1/workspaces/{workspace}/secrets/{name}/restore", Some("secret.delete"), ""),
 ];
@@ -106,6 +144,8 @@ pub(crate) struct Things {
     run: String,
     lease: String,
     session: String,
+    grant: String,
+    invitation: String,
 }
 
 impl Things {
@@ -151,17 +191,35 @@ impl Things {
         let token =
             owner.post(&format!("/service-accounts/account-{tag}/tokens"), json!({})).await.expect(201);
         let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
+        let role = json!({"name": format!("role-{tag}"), "rights": ["secret.list"]});
+        owner.post("/roles", role).await.expect(201);
+        let account = format!("service-account:account-{tag}");
+        let grant = json!({"role": "member", "to": account, "scope": {"secret": format!("secret-{tag}")}});
+        let grant = owner.post("/grants", grant).await.expect(201);
+        let invitation = json!({"name": format!("invited-{tag}@example.com")});
+        let invitation = owner.post("/invitations", invitation).await.expect(201);
+        let member = json!({"name": format!("member-{tag}@example.com")});
+        let member = owner.post("/invitations", member).await.expect(201);
+        let accept = json!({"token": member["token"], "password": "correct horse battery"});
+        owner.post("/v1/invitations/accept", accept).await.expect(201);
         Self {
             tag: tag.to_owned(),
             token: text(&token),
             run: text(&run),
             lease: text(&lease),
             session: text(&session),
+            grant: text(&grant),
+            invitation: text(&invitation),
         }
     }
 }
 
 impl Things {
+    /// The name of the secret.
+    pub(crate) fn secret(&self) -> String {
+        format!("secret-{}", self.tag)
+    }
+
     /// Names and ids of the same shape that nothing has.
     pub(crate) fn absent(&self) -> Self {
         let other =
@@ -172,6 +230,8 @@ impl Things {
             run: other(&self.run),
             lease: other(&self.lease),
             session: other(&self.session),
+            grant: other(&self.grant),
+            invitation: other(&self.invitation),
         }
     }
 }
@@ -179,18 +239,22 @@ impl Things {
 impl Route {
     /// The path with names in it, in a workspace.
     pub(crate) fn path_to(&self, workspace: &str, things: &Things) -> String {
-        let noun = ["secrets", "variables", "automations", "service-accounts"]
+        let noun = ["secrets", "variables", "automations", "service-accounts", "roles", "members"]
             .iter()
             .find(|noun| self.path.contains(&format!("/{noun}/")));
+        let host = if noun == Some(&"members") { "@example.com" } else { "" };
         let name = noun
             .map(|noun| {
-                format!("{}-{}", noun.trim_start_matches("service-").trim_end_matches('s'), things.tag)
+                format!("{}-{}{host}", noun.trim_start_matches("service-").trim_end_matches('s'), things.tag)
             })
             .unwrap_or_default();
-        let id = match self.path {
+        let id: &str = match self.path {
+            path if path.contains("/v1/sessions/") => "current",
             path if path.contains("/runs/") => &things.run,
             path if path.contains("/leases/") => &things.lease,
             path if path.contains("/agent-sessions/") => &things.session,
+            path if path.contains("/grants/") => &things.grant,
+            path if path.contains("/invitations/") => &things.invitation,
             _ => &things.token,
         };
         self.path

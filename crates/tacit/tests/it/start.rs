@@ -311,6 +311,72 @@ async fn tls_and_nothing_less() {
     assert!(server.wait().success());
 }
 
+/// Over TLS a browser's session is a cookie that goes nowhere else: marked `Secure`, bound to this host by its name, and worth
+/// nothing under the name it has without TLS. It writes from this server's own pages, which are https.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_over_tls() {
+    let place = Place::new();
+    let (arguments, client) = tls(&place);
+    let mut command = Command::new(TACIT);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(place.data()).args(arguments);
+    let server = Process::from_command(&mut command, &place.at("log"));
+    let url = |path: &str| format!("{}{path}", server.url);
+    let password = "correct horse battery staple";
+    let set =
+        client.put(url("/v1/account/password")).bearer_auth(&place.token).json(&json!({"new": password}));
+    assert_eq!(set.send().await.unwrap().status(), 204);
+    let sign_in = async |origin: &str| {
+        let body = json!({"name": "owner", "password": password, "kind": "cookie"});
+        client.post(url("/v1/sessions")).header("origin", origin).json(&body).send().await.unwrap()
+    };
+    let plain = server.url.replace("https:", "http:");
+    assert_eq!(sign_in(&plain).await.status(), 403, "a page without TLS");
+    let first = sign_in(&server.url).await;
+    assert_eq!(first.status(), 201);
+    let set = first.headers()["set-cookie"].to_str().unwrap().to_owned();
+    for part in ["__Host-tacit_session=", "; Secure", "; HttpOnly", "; SameSite=Strict", "; Path=/"] {
+        assert!(set.contains(part), "{set}");
+    }
+    assert!(!set.to_lowercase().contains("domain"), "{set}");
+    let value = set.split(';').next().unwrap().split_once('=').unwrap().1.to_owned();
+    let send = async |method: reqwest::Method, cookie: String, origin: Option<&str>| {
+        let path = "/v1/workspaces/default/variables";
+        let mut request = client.request(method.clone(), url(path)).header("cookie", cookie);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        if method == reqwest::Method::POST {
+            request = request.json(&json!({"name": "V"}));
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    let (get, post) = (reqwest::Method::GET, reqwest::Method::POST);
+    let named = |name: &str| format!("{name}={value}");
+    assert_eq!(send(get.clone(), named("__Host-tacit_session"), None).await, 200);
+    assert_eq!(send(get.clone(), named("tacit_session"), None).await, 401);
+    for origin in [None, Some(&*plain), Some("https://evil.test"), Some("null")] {
+        assert_eq!(send(post.clone(), named("__Host-tacit_session"), origin).await, 403, "{origin:?}");
+    }
+    assert_eq!(send(post, named("__Host-tacit_session"), Some(&server.url)).await, 201);
+    // A session is never one that somebody brought along.
+    let body = json!({"name": "owner", "password": password, "kind": "cookie"});
+    let request = client.post(url("/v1/sessions")).header("origin", &server.url).json(&body);
+    let again = request.header("cookie", named("__Host-tacit_session")).send().await.unwrap();
+    assert_eq!(again.status(), 201);
+    assert!(!again.headers()["set-cookie"].to_str().unwrap().contains(&value));
+    // Signing out forgets it in the browser and ends it here.
+    let out = client.delete(url("/v1/sessions/current")).header("origin", &server.url);
+    let out = out.header("cookie", named("__Host-tacit_session")).send().await.unwrap();
+    assert_eq!(out.status(), 204);
+    let forgotten = out.headers()["set-cookie"].to_str().unwrap();
+    assert!(
+        forgotten.starts_with("__Host-tacit_session=;") && forgotten.contains("Max-Age=0"),
+        "{forgotten}"
+    );
+    assert!(forgotten.contains("; Secure") && forgotten.contains("; Path=/"), "{forgotten}");
+    assert_eq!(send(get, named("__Host-tacit_session"), None).await, 401);
+}
+
 /// SIGTERM: a request and a run that are in flight come to their end, the exit status is 0, and the one file is whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_flight_is_finished() {

@@ -1,10 +1,13 @@
 //! Tenants: what belongs to another workspace answers exactly like what does not exist.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::{
     harness::{Client, Reply, Server},
     hostile::Hostile,
+    rights::ROLES,
     routes::{LEASE_TOKEN, ROUTES, Route, Things},
 };
 
@@ -25,8 +28,9 @@ fn comparable(reply: &Reply) -> (u16, Vec<String>, Value) {
 }
 
 async fn stranger(server: &Server, role: &str) -> Client {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let other = server.owner.in_workspace("other");
-    let name = format!("stranger-{role}");
+    let name = format!("stranger-{role}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     other.post("/service-accounts", json!({"name": name, "role": role})).await.expect(201);
     let token = other.post(&format!("/service-accounts/{name}/tokens"), json!({})).await.expect(201);
     Client::new(&server.url, token["token"].as_str().unwrap()).in_workspace("other")
@@ -42,7 +46,7 @@ async fn another_workspace_is_nowhere() {
     let mine = Things::make(&server.owner.in_workspace("other"), "mine").await;
     let absent = theirs.absent();
     let events = server.owner.newest_event("").await["seq"].clone();
-    for role in ["owner", "auditor"] {
+    for role in ROLES {
         let stranger = stranger(&server, role).await;
         let of_workspaces =
             |route: &&Route| route.path.contains("{workspace}") && route.right != Some(LEASE_TOKEN);
@@ -75,8 +79,9 @@ async fn another_workspace_is_nowhere() {
                     route.method,
                     route.path
                 );
+                // Who may do it is told that it is not there; who may not, that they may not, whether it is there or not.
                 assert!(
-                    reply.status == 404 || role == "auditor",
+                    reply.status == 404 || (reply.status == 403 && role != "owner"),
                     "{} {}: {}",
                     route.method,
                     route.path,
@@ -122,4 +127,81 @@ async fn references_stay_inside() {
     // F2: two workspaces never share a connection, so nothing of one request stands beside the other's.
     server.owner.post("/requests", request).await.expect(200);
     assert!(hostile.last().contains("Bearer Zq8Wn3Lk5"));
+}
+
+/// Tries of [`random_tries`] if `TACIT_CROSS_ATTEMPTS` does not say: less than a minute in a debug build on a small machine.
+const TRIES: u64 = 100_000;
+
+/// Random attempts on another workspace, by name and by id, from outside it and from inside one's own: all are as if nothing
+/// were there, and no answer holds anything of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_tries() {
+    let tries =
+        std::env::var("TACIT_CROSS_ATTEMPTS").ok().and_then(|text| text.parse().ok()).unwrap_or(TRIES);
+    let quiet = vec![("TACIT_LOG".to_owned(), "off".to_owned())];
+    let server =
+        Server::start_with(crate::harness::Options { environment: quiet, ..Default::default() }).await;
+    server.owner.post("/v1/workspaces", json!({"name": "other"})).await.expect(201);
+    let theirs = Things::make(&server.owner, "theirs").await;
+    let mine = Things::make(&server.owner.in_workspace("other"), "mine").await;
+    let absent = theirs.absent();
+    // An auditor reads more than anybody and may do nothing, so that trying changes nothing.
+    let strangers = [stranger(&server, "auditor").await, stranger(&server, "owner").await];
+    let canary =
+        server.owner.get("/v1/workspaces/default/secrets/secret-theirs").await.expect(200)["id"].clone();
+    let canary = canary.as_str().unwrap_or("secret-theirs").to_owned();
+    let nowhere = comparable(&strangers[0].get("/v1/workspaces/nowhere/secrets").await);
+    let tasks = 8;
+    let count = std::sync::atomic::AtomicU64::new(0);
+    let one = async |seed: u64| {
+        let mut dice = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut roll = |sides: usize| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            usize::try_from(dice >> 11).unwrap() % sides
+        };
+        let mut left = tries / tasks;
+        while left > 0 {
+            let route = &ROUTES[roll(ROUTES.len())];
+            let has_name = route.path.contains("{name}") || route.path.contains("{id}");
+            if !route.path.contains("{workspace}") || route.right == Some(LEASE_TOKEN) {
+                continue;
+            }
+            let things = [&theirs, &mine, &absent][roll(3)];
+            let from_inside = has_name && route.method != "PUT" && roll(2) == 0;
+            let stranger = &strangers[if from_inside { 0 } else { roll(2) }];
+            let workspace = if from_inside {
+                "other"
+            } else {
+                ["default", "nowhere", "Default", "default%2f", "%64efault", "default%20", "..", "default%00"]
+                    [roll(8)]
+            };
+            let things = if from_inside && std::ptr::eq(things, &raw const mine) { &theirs } else { things };
+            let reply =
+                stranger.send(route.method, &route.path_to(workspace, things), route.body_for("x")).await;
+            let line =
+                format!("{} {} in {workspace}: {} {}", route.method, route.path, reply.status, reply.text);
+            if from_inside {
+                assert!([403, 404].contains(&reply.status), "{line}");
+            } else if workspace != ".." {
+                // An encoded spelling of the name is the name, and that is not theirs either.
+                assert_eq!(comparable(&reply), nowhere, "{line}");
+            }
+            assert!(!reply.text.contains(&canary) && !reply.text.contains("-theirs"), "{line}");
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            left -= 1;
+        }
+    };
+    let started = std::time::Instant::now();
+    let running = (1..=tasks).map(one);
+    let mut running: Vec<_> = running.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        running.retain_mut(|task| task.as_mut().poll(context).is_pending());
+        if running.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    let done = count.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(done, tries / tasks * tasks);
+    eprintln!("{done} tries in {:?}", started.elapsed());
 }
