@@ -187,7 +187,7 @@ async fn guessing() {
         for _ in 0..18 {
             let reply = try_sign_in(&server, name, "a wrong password", None).await;
             if reply.status == 429 {
-                assert!(reply.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 1);
+                assert!(reply.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
                 refused += 1;
             }
         }

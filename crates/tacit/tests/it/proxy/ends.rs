@@ -29,7 +29,8 @@ async fn the_end_of_a_lease() {
     let ended = Instant::now();
     while let Some(Ok(_)) = body.frame().await {}
     assert_eq!(blind.read(&mut [0; 16]).await.unwrap_or(0), 0);
-    assert!(ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
+    // Uncut it would go on for twenty seconds.
+    assert!(ended.elapsed() < Duration::from_secs(15), "{:?}", ended.elapsed());
     let request = Request::get("/echo").header("host", scene.good()).header("authorization", &auth);
     // It is cut, or was quick enough to be told why.
     if let Ok(answer) = idle.send_request(request.body(whole("")).unwrap()).await {

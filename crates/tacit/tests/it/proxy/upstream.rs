@@ -231,7 +231,7 @@ async fn answer(
             let events =
                 ["data: one\n\n".to_owned(), format!("data: {credential}\n\n"), "data: three\n\n".to_owned()];
             let mut response =
-                Response::new(slowly(events.map(Bytes::from).to_vec(), Duration::from_millis(100)));
+                Response::new(slowly(events.map(Bytes::from).to_vec(), Duration::from_secs(1)));
             response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
             response
         }

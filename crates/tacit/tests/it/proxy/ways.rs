@@ -170,7 +170,8 @@ async fn base_urls_over_http2() {
     scene.editor.delete(&format!("/leases/{}", lease.id)).await.expect(204);
     let ended = Instant::now();
     while let Some(Ok(_)) = body.frame().await {}
-    assert!(ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
+    // Uncut it would go on for twenty seconds.
+    assert!(ended.elapsed() < Duration::from_secs(15), "{:?}", ended.elapsed());
     let refused = Answer::of(sender.send_request(request("/echo")).await.unwrap()).await;
     refused.refused(401, "unauthenticated");
     // Over HTTP/1.1 a connection is the API's or the proxy's.
