@@ -73,6 +73,33 @@ install_mcp_client() {
   export TACIT_TEST_MCP_PYTHON="$CACHE/mcp/bin/python"
 }
 
+# A real OAuth2 server, and a service that takes its tokens.
+install_oauth() {
+  command -v node >/dev/null && command -v npm >/dev/null || fail "node is not there" "install Node 20 or newer"
+  [ -d "$CACHE/oauth/node_modules/oidc-provider" ] && return
+  say "installing oidc-provider into .cache"
+  npm install --silent --no-audit --no-fund --prefix "$CACHE/oauth" oidc-provider@9.5.2
+}
+
+# An SSH server with a user of its own, whom passwords and keys sign in. TACIT_TEST_SFTP_USER and _PASSWORD say who.
+install_sshd() {
+  [ -x /usr/sbin/sshd ] || debian openssh-server
+  local user=tacit-sftp
+  if [ ! -s "$CACHE/sshd-password" ] || ! id "$user" >/dev/null 2>&1; then
+    id "$user" >/dev/null 2>&1 || as_root useradd --no-create-home --home-dir / --shell /usr/sbin/nologin "$user"
+    (umask 077 && od -An -N18 -tx1 /dev/urandom | tr -d ' \n' >"$CACHE/sshd-password")
+    printf '%s:%s\n' "$user" "$(cat "$CACHE/sshd-password")" | as_root chpasswd
+  fi
+  as_root mkdir -p /run/sshd
+  export TACIT_TEST_SFTP_USER="$user" TACIT_TEST_SFTP_PASSWORD="$(cat "$CACHE/sshd-password")"
+}
+
+# A storage service that verifies signatures. TACIT_TEST_S3_PYTHON says where.
+install_s3() {
+  python_env s3 'moto, flask, boto3' 'moto[server,s3,iam]==5.2.5'
+  export TACIT_TEST_S3_PYTHON="$CACHE/s3/bin/python"
+}
+
 # A proxy that the benchmark measures Tacit's beside.
 install_mitmproxy() { python_env mitmproxy mitmproxy 'mitmproxy==11.0.2'; }
 
@@ -98,6 +125,17 @@ PYTHON
     sleep 0.1
   done
   fail "httpbin did not start on port $1" "look at .cache/httpbin.log"
+}
+
+# start_oauth PORT: in the background; its process id is OAUTH_PID.
+start_oauth() {
+  node scripts/oauth-server.mjs "$CACHE/oauth" "$1" >"$CACHE/oauth.log" 2>&1 &
+  OAUTH_PID=$!
+  for _ in $(seq 100); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+    sleep 0.1
+  done
+  fail "the OAuth2 server did not start on port $1" "look at .cache/oauth.log"
 }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

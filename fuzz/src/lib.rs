@@ -1,6 +1,6 @@
 //! What the fuzz targets look at, and with what.
 //!
-//! Two modules of the broker are compiled into this crate from their own files. Depending on the broker would mean building the
+//! Some modules of the broker are compiled into this crate from their own files. Depending on the broker would mean building the
 //! database and the crypto library for the fuzzer as well, for minutes.
 
 #[path = "../../crates/tacit-broker/src/proxy"]
@@ -11,3 +11,4 @@ pub mod proxy {
 
 pub mod by_hyper;
 pub mod pieces;
+pub mod sftp;

@@ -25,6 +25,8 @@ pub struct Published {
     pub name: String,
     /// Where it is published.
     pub environment: String,
+    /// What that made of it.
+    pub result: Saved,
     /// SHA-256 of the definition, hexadecimal. What it may use is granted to exactly this content.
     pub hash: String,
     /// The secrets it names.
@@ -33,6 +35,29 @@ pub struct Published {
     pub variables: Vec<String>,
     /// What to know about it.
     pub warnings: Vec<String>,
+}
+
+/// What publishing a definition makes of an automation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Saved {
+    /// It is new.
+    Created,
+    /// Another definition was published there before, or none.
+    Changed,
+    /// The same definition was published there before.
+    Unchanged,
+}
+
+impl Saved {
+    /// `created`, `changed` or `unchanged`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
 }
 
 /// Which environment's definition.

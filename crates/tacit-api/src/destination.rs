@@ -10,7 +10,7 @@ pub struct Destination {
     /// A host, `*.` and a host for exactly one more label, or an IP address that only matches itself.
     #[schema(example = "api.stripe.com")]
     pub host: String,
-    /// `https` unless said; `http` only where private addresses are allowed.
+    /// `https` unless said; `http` only where private addresses are allowed; `sftp` with a `host_key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "https")]
     pub scheme: Option<String>,
@@ -18,7 +18,11 @@ pub struct Destination {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = 443, minimum = 1)]
     pub port: Option<u16>,
-    /// Which methods; any unless said.
+    /// The fingerprint of an SFTP server's key, as `ssh-keygen -lf` shows it; required with `sftp`, for nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDmZ2aQ7LGpCh2PLLI")]
+    pub host_key: Option<String>,
+    /// Which methods (for SFTP `PUT`, `GET`, `LIST`, `RENAME`, `DELETE`); any unless said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["GET", "POST"]))]
     pub methods: Vec<String>,
@@ -26,7 +30,8 @@ pub struct Destination {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["/v1/charges/**"]))]
     pub paths: Vec<String>,
-    /// Where in the request: `auth` (the default), `header:NAME`, `query:NAME`, `path`, `json:/pointer`, `form:FIELD`.
+    /// Where in the request: `auth` (the default), `header:NAME`, `query:NAME`, `path`, `json:/pointer`, `form:FIELD`,
+    /// and `signature` for what signs requests to storage services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["auth"]))]
     pub places: Option<Vec<String>>,
@@ -71,6 +76,7 @@ mod tests {
             json!({"host": "x.test", "places": []}),
             json!({"host": "x.test", "scheme": "http", "port": 8081, "methods": ["GET"], "exclusive": false, "echoes": false}),
             json!({"host": "files.bank.example", "host_key": "SHA256:x"}),
+            json!({"host": "files.bank.example", "something_newer": "x"}),
         ] {
             let parsed: Destination = serde_json::from_value(written.clone()).unwrap();
             assert_eq!(serde_json::to_value(&parsed).unwrap(), written);

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
@@ -24,69 +24,104 @@ pub struct Exact(pub Value);
 
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Exact;
+        Any { is_exact: true }.deserialize(from).map(Self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("JSON")
-            }
+/// JSON in which no name stands twice; a number may be any that is kept. What people read in a definition is what is done.
+pub struct Distinct(pub Value);
 
-            fn visit_unit<E>(self) -> Result<Exact, E> {
-                Ok(Exact(Value::Null))
-            }
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Any { is_exact: false }.deserialize(from).map(Self)
+    }
+}
 
-            fn visit_none<E>(self) -> Result<Exact, E> {
-                Ok(Exact(Value::Null))
-            }
+/// A list of such, for `deserialize_with`.
+///
+/// # Errors
+/// A name that stands twice in one object.
+pub fn distinct<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
+    Ok(Vec::<Distinct>::deserialize(from)?.into_iter().map(|item| item.0).collect())
+}
 
-            fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Exact, D::Error> {
-                Exact::deserialize(from)
-            }
+/// Whatever comes.
+#[derive(Clone, Copy)]
+struct Any {
+    /// Whether numbers must come back as they were written.
+    is_exact: bool,
+}
 
-            fn visit_bool<E>(self, value: bool) -> Result<Exact, E> {
-                Ok(Exact(value.into()))
-            }
+impl<'de> DeserializeSeed<'de> for Any {
+    type Value = Value;
 
-            fn visit_i64<E>(self, value: i64) -> Result<Exact, E> {
-                Ok(Exact(value.into()))
-            }
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
 
-            fn visit_u64<E>(self, value: u64) -> Result<Exact, E> {
-                Ok(Exact(value.into()))
-            }
+impl<'de> Visitor<'de> for Any {
+    type Value = Value;
 
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Exact, E> {
-                if value.abs() < EXACT_BELOW { Ok(Exact(value.into())) } else { Err(E::custom(TOO_LONG)) }
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
 
-            fn visit_str<E>(self, value: &str) -> Result<Exact, E> {
-                Ok(Exact(value.into()))
-            }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
 
-            fn visit_string<E>(self, value: String) -> Result<Exact, E> {
-                Ok(Exact(value.into()))
-            }
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Exact, A::Error> {
-                let mut items = Vec::new();
-                while let Some(Exact(item)) = from.next_element()? {
-                    items.push(item);
-                }
-                Ok(Exact(items.into()))
-            }
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        self.deserialize(from)
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Exact, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, Exact(member))) = from.next_entry::<String, Exact>()? {
-                    if members.insert(name, member).is_some() {
-                        return Err(A::Error::custom(TWICE));
-                    }
-                }
-                Ok(Exact(members.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        if self.is_exact && value.abs() >= EXACT_BELOW {
+            return Err(E::custom(TOO_LONG));
+        }
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = from.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = from.next_key::<String>()? {
+            if members.insert(name, from.next_value_seed(self)?).is_some() {
+                return Err(A::Error::custom(TWICE));
             }
         }
-        from.deserialize_any(Any)
+        Ok(members.into())
     }
 }
 
@@ -121,5 +156,14 @@ mod tests {
             assert!(read(text).unwrap_err().starts_with(TOO_LONG), "{text}");
         }
         assert!(read(&"[".repeat(100_000)).is_err(), "deep nesting is refused, not followed");
+    }
+    /// Where any number will do, a name that stands twice is refused all the same.
+    #[test]
+    fn names_are_distinct() {
+        let read = |text: &str| distinct(&mut serde_json::Deserializer::from_str(text));
+        let text = r#"[{"a":1e300,"b":[12345678901234567890123]}]"#;
+        assert_eq!(Value::from(read(text).unwrap()), serde_json::from_str::<Value>(text).unwrap());
+        assert!(read(r#"[{"a":{"b":1,"b":2}}]"#).unwrap_err().to_string().starts_with(TWICE));
+        assert!(read(&"[".repeat(100_000)).is_err());
     }
 }

@@ -12,6 +12,7 @@ pub mod account;
 pub mod agent;
 pub mod automation;
 pub mod compare;
+pub mod deployment;
 pub mod destination;
 pub mod event;
 pub mod exact;
@@ -27,6 +28,7 @@ pub mod request;
 pub mod run;
 pub mod secret;
 pub mod session;
+pub mod trigger;
 pub mod variable;
 pub mod workspace;
 
@@ -36,8 +38,12 @@ pub use account::{
     WhoAmI,
 };
 pub use agent::{AgentSession, CreateAgentSession, GivenAgentSession};
-pub use automation::{AutomationInfo, AutomationQuery, DryRunQuery, Published};
+pub use automation::{AutomationInfo, AutomationQuery, DryRunQuery, Published, Saved};
 pub use compare::{CompareQuery, Comparison, Likeness};
+pub use deployment::{
+    CreateDeployment, DeployedAutomation, DeployedHook, DeployedSecret, DeployedVariable, Deployment,
+    DeploymentStatus, Difference, Relation,
+};
 pub use destination::Destination;
 pub use event::{Event, EventQuery};
 pub use grant::{CreateGrant, CreateRole, Grant, Role, Scope, UpdateRole};
@@ -50,16 +56,19 @@ pub use page::{Page, PageQuery};
 pub use problem::{FieldIssue, Problem};
 pub use proposal::ProposeSecret;
 pub use request::{RequestAuth, RequestBody, SendRequest, SentResponse};
-pub use run::{Run, RunError, RunStatus, StartRun, StepError, StepResult, StepStatus, WaitQuery};
+pub use run::{
+    Run, RunError, RunStatus, RunsQuery, StartRun, StepError, StepResult, StepStatus, WaitQuery, stopped_by,
+};
 pub use secret::{
-    CreateSecret, DeleteQuery, Deleted, FieldMap, NewVersion, PutValue, RevealRequest, Revealed, Rollback,
-    Secret, SecretQuery, SecretState, UpdateSecret, Usage, UsingAutomation, ValueState, VersionInfo,
-    VersionState,
+    CreateSecret, DeleteQuery, Deleted, FieldMap, NewVersion, ObservedUse, PutValue, RevealRequest, Revealed,
+    Rollback, Secret, SecretQuery, SecretState, UpdateSecret, Usage, UsingAutomation, UsingField, ValueState,
+    VersionInfo, VersionState,
 };
 pub use session::{
     AcceptInvitation, Accepted, Account, ChangePassword, Confirm, ConfirmCode, CreateInvitation, Invitation,
     RecoveryCodes, SecondFactor, Session, SignIn, SignedIn,
 };
+pub use trigger::{HookCalled, ScheduleState, Triggers, TriggersEnabled, WebhookRotated};
 pub use variable::{CreateVariable, PutVariable, UpdateVariable, Variable};
 pub use workspace::{CreateEnvironment, CreateWorkspace, Environment, UpdateWorkspace, Workspace};
 

@@ -1,5 +1,7 @@
 //! A workspace's configuration as one document: references, never values.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -22,9 +24,16 @@ pub struct Manifest {
     #[serde(default)]
     pub variables: Vec<ManifestVariable>,
     /// Automations, as they are published in the first environment that is not protected.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::exact::distinct")]
     #[schema(value_type = Vec<Object>)]
     pub automations: Vec<Value>,
+    /// Of an export: fields of definitions that seem to hold a credential. An import does not look at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// For an import: other names for secrets and variables, by the names that the document has. What is called so is looked
+    /// for, and made, under the other name; references to it too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub map: BTreeMap<String, String>,
 }
 
 /// A secret without its values.
@@ -121,6 +130,9 @@ impl Imported {
 pub struct ImportedItem {
     /// Its name.
     pub name: String,
+    /// Its name in the document, where that was mapped to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// What was done with it.
     pub result: Imported,
     /// Environments where it needs a value and has none.
@@ -129,6 +141,9 @@ pub struct ImportedItem {
     /// What it names that is not there, such as `secret:STRIPE_KEY`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// What to know about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What an import did, or would do, and what is missing.

@@ -399,6 +399,10 @@ pub struct Rollback {
 pub struct Usage {
     /// Published automations that name it.
     pub automations: Vec<UsingAutomation>,
+    /// Who used it where, the latest first: all uses for those who may read the record, for others their own and those of
+    /// automations that they may see.
+    #[serde(default)]
+    pub observed: Vec<ObservedUse>,
 }
 
 /// A published automation that names a secret.
@@ -408,6 +412,33 @@ pub struct UsingAutomation {
     pub name: String,
     /// Where it is published.
     pub environment: String,
+    /// The fields that name the secret. Empty if it was published by a version that did not keep them.
+    #[serde(default)]
+    pub fields: Vec<UsingField>,
+}
+
+/// A field of a step that names a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsingField {
+    /// The step's id.
+    pub step: String,
+    /// The place in it, as destinations name places: `auth`, `header:NAME`, `json:/pointer`, …
+    pub field: String,
+}
+
+/// That somebody used a secret somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ObservedUse {
+    /// Who, as the record names them: `automation:NAME`, `user:NAME`, …
+    pub by: String,
+    /// In which environment.
+    pub environment: String,
+    /// Scheme, host and port it went to.
+    pub target: String,
+    /// For the first time.
+    pub first_used_at: String,
+    /// For the last time, to the minute.
+    pub last_used_at: String,
 }
 
 pub(crate) fn text() -> String {

@@ -23,6 +23,9 @@ pub struct Workspace {
     /// For how many seconds a client should show a value that was looked at.
     #[serde(default)]
     pub hide_after_secs: i64,
+    /// For how many days a run's history is kept.
+    #[serde(default)]
+    pub run_keep_days: i64,
     /// When it was created, RFC 3339.
     #[schema(format = "date-time")]
     pub created_at: String,
@@ -67,6 +70,10 @@ pub struct UpdateWorkspace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 5, maximum = 300)]
     pub hide_after_secs: Option<i64>,
+    /// For how many days a run's history is kept, 1 to 3650.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3650)]
+    pub run_keep_days: Option<i64>,
 }
 
 /// An environment.

@@ -3,8 +3,8 @@
 use std::{fmt, net::IpAddr};
 
 use tacit_model::{
-    AgentSessionId, AutomationId, EnvironmentId, EnvironmentName, EventId, LeaseId, Place, Right, Role,
-    RunId, SecretId, ServiceAccountId, Timestamp, TokenId, UserId, VariableId, WorkspaceId,
+    AgentSessionId, AutomationId, DeploymentId, EnvironmentId, EnvironmentName, EventId, LeaseId, Place,
+    Right, Role, RunId, SecretId, ServiceAccountId, Timestamp, TokenId, UserId, VariableId, WorkspaceId,
 };
 
 use crate::{
@@ -177,6 +177,7 @@ impl Object {
             ObjectKind::Member => UserId::from_bytes(self.id).to_string(),
             ObjectKind::ServiceAccount => ServiceAccountId::from_bytes(self.id).to_string(),
             ObjectKind::Token => TokenId::from_bytes(self.id).to_string(),
+            ObjectKind::Deployment => DeploymentId::from_bytes(self.id).to_string(),
             ObjectKind::Lease => LeaseId::from_bytes(self.id).to_string(),
             ObjectKind::AgentSession => AgentSessionId::from_bytes(self.id).to_string(),
             _ => Hex(&self.id).to_string(),

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use tacit_model::{Place, RequestPath, Target, destination::PathPattern};
+use tacit_model::{Place, RequestPath, Scheme, Target, destination::PathPattern};
 
 /// Bytes of a [`Label`].
 pub const LABEL_BYTES_MAX: usize = 128;
@@ -131,7 +131,7 @@ const fn is_code(text: &str) -> bool {
 
 /// Where a request went: `scheme://host`, or `scheme://host:port` where the port is not the scheme's own.
 ///
-/// Made from a [`Target`] only, so it has no user info, no path and no query.
+/// Made from a [`Target`] only, so it has no user info, no path and no query. The scheme is `http`, `https` or `sftp`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TargetText(Box<str>);
 text_type!(TargetText);
@@ -148,8 +148,13 @@ impl TargetText {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (target, path) = Target::parse_url(text).ok()?;
-        let bare = path.path() == "/" && path.query().is_none();
+        let (target, bare) = match text.strip_prefix("sftp://") {
+            Some(authority) => (Target::parse_authority(Scheme::Sftp, authority).ok()?, true),
+            None => {
+                let (target, path) = Target::parse_url(text).ok()?;
+                (target, path.path() == "/" && path.query().is_none())
+            }
+        };
         (bare && target.to_string() == text).then(|| Self(text.into()))
     }
 }
@@ -279,7 +284,7 @@ pub(crate) fn parse_place(text: &str) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacit_model::{Destination, Host, Scheme};
+    use tacit_model::{Destination, Host};
 
     fn pattern(text: &str) -> PathPattern {
         let json = serde_json::json!({"host": "x.test", "paths": [text]});
@@ -315,7 +320,15 @@ mod tests {
             assert_eq!(TargetText::new(&target).as_str(), good);
             assert!(TargetText::parse(good).is_some());
         }
+        for good in ["sftp://files.test", "sftp://127.0.0.1:2222", "sftp://[::1]:2222"] {
+            let target = Target::parse_authority(Scheme::Sftp, &good[7..]).unwrap();
+            assert_eq!(TargetText::new(&target).as_str(), good);
+            assert!(TargetText::parse(good).is_some());
+        }
         for bad in [
+            "sftp://a.test/",
+            "sftp://a.test:22",
+            "sftp://u@a.test",
             "https://a.test/",
             "https://a.test:443",
             "https://A.test",

@@ -129,6 +129,13 @@ closed! {
     /// A deployment was taken back.
     DeployRollback = 86, "deploy.rollback";
 
+    /// An automation's triggers fire in an environment from then on.
+    TriggerEnable = 87, "trigger.enable";
+    /// They do not any more.
+    TriggerDisable = 88, "trigger.disable";
+    /// A webhook got another token.
+    TriggerRotate = 89, "trigger.rotate";
+
     /// A sealed request that carries no secret was sent.
     RequestSend = 90, "request.send";
     /// Placeholders were handed out.

@@ -16,6 +16,8 @@ mod process;
 mod proxies;
 mod report;
 mod reveal;
+mod runs;
+mod schedules;
 mod sealed;
 mod start;
 mod stats;
@@ -72,7 +74,7 @@ struct Options {
     /// Seconds that one side of a round is measured
     #[arg(long, default_value_t = 1.2)]
     secs: f64,
-    /// Only these: reveal, sealed, proxy, start
+    /// Only these: reveal, sealed, runs, schedules, proxy, start
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Only these numbers of clients
@@ -92,6 +94,7 @@ pub(crate) struct Plan {
     pub(crate) effort: Effort,
     pub(crate) starts: usize,
     pub(crate) flushes: usize,
+    pub(crate) schedules: usize,
     pub(crate) rest: Duration,
 }
 
@@ -103,6 +106,7 @@ impl Options {
                 effort: Effort::requests(200),
                 starts: 2,
                 flushes: 50,
+                schedules: 64,
                 rest: Duration::from_millis(200),
             };
         }
@@ -111,6 +115,7 @@ impl Options {
             effort: Effort::time(Duration::from_secs_f64(self.secs)),
             starts: 20,
             flushes: 300,
+            schedules: 10_000,
             rest: Duration::from_secs(2),
         }
     }
@@ -166,6 +171,17 @@ fn measure(options: &Options) -> anyhow::Result<()> {
             report.sealed = sealed::measure(&instance, &bare, &options.clients(&sealed::CLIENTS), plan)?;
         }
         report.memory_after_load = Some(instance.memory());
+        instance.stop()?;
+    }
+    if options.wants("runs") || options.wants("schedules") {
+        let bare = Served::bare()?;
+        let instance = Instance::start(&tacit, &directory.path().join("runs"), &[])?;
+        if options.wants("runs") {
+            report.runs = runs::measure(&instance, &bare, &options.clients(&runs::CLIENTS), plan)?;
+        }
+        if options.wants("schedules") {
+            report.schedules = Some(schedules::measure(&instance, &bare, plan.schedules)?);
+        }
         instance.stop()?;
     }
     if options.wants("proxy") {

@@ -15,6 +15,7 @@ use crate::{
     disk::{Flush, Flushes},
     process::Memory,
     proxies::Proxies,
+    schedules::Schedules,
     start::Start,
     stats::Sample,
 };
@@ -28,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) start: Option<Start>,
     pub(crate) reveal: Vec<Compared>,
     pub(crate) sealed: Vec<Compared>,
+    pub(crate) runs: Vec<Compared>,
+    pub(crate) schedules: Option<Schedules>,
     pub(crate) proxies: Option<Proxies>,
     pub(crate) memory_after_load: Option<Memory>,
 }
@@ -43,6 +46,8 @@ impl Report {
             start: None,
             reveal: Vec::new(),
             sealed: Vec::new(),
+            runs: Vec::new(),
+            schedules: None,
             proxies: None,
             memory_after_load: None,
         })
@@ -72,6 +77,15 @@ impl Report {
         }
         write_compared(out, "reveal", "bare", &self.reveal)?;
         write_compared(out, "sealed use", "direct", &self.sealed)?;
+        write_compared(out, "run of one step", "direct", &self.runs)?;
+        if let Some(schedules) = &self.schedules {
+            writeln!(out, "\nschedules due together    p50 late    p99 late      latest")?;
+            writeln!(
+                out,
+                "  {:<20}  {:>7.0} ms  {:>7.0} ms  {:>7.0} ms",
+                schedules.count, schedules.p50_ms, schedules.p99_ms, schedules.latest_ms
+            )?;
+        }
         if let Some(proxies) = &self.proxies {
             write_proxies(out, proxies)?;
         }
@@ -110,6 +124,10 @@ impl Report {
             })),
             "reveal": self.reveal.iter().map(compared_json).collect::<Vec<_>>(),
             "sealed": self.sealed.iter().map(compared_json).collect::<Vec<_>>(),
+            "runs": self.runs.iter().map(compared_json).collect::<Vec<_>>(),
+            "schedules": self.schedules.as_ref().map(|found| json!({
+                "count": found.count, "p50_ms": found.p50_ms, "p99_ms": found.p99_ms, "latest_ms": found.latest_ms,
+            })),
             "proxies": self.proxies.as_ref().map(proxies_json),
             "start": self.start.as_ref().map(|start| json!({
                 "ready_ms": start.ready_ms, "slowest_ms": start.slowest_ms, "at_rest": memory_json(&start.at_rest),

@@ -5,6 +5,20 @@ use serde_json::{Map, Value};
 
 use crate::wire::{ResponseRule, Scrubbed};
 
+/// How deep lists and objects of an answer may stand within one another to be kept as JSON. A result stands within a run,
+/// within a list or a tool's answer, and readers give up at 128: deeper ones stay text, so that no service can make a
+/// run that nobody can read.
+const JSON_DEPTH_MAX: usize = 100;
+
+/// What is kept of what a step did that is not an HTTP request.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The step's result, scrubbed.
+    pub output: Value,
+    /// How many places were taken out.
+    pub redactions: u64,
+}
+
 /// The answer to a sealed request, or the result of an HTTP step.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -79,16 +93,34 @@ fn is_json_type(content_type: &str) -> bool {
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
+/// Content as text, or as base64 where it is none.
+pub(crate) fn content(bytes: Vec<u8>) -> (Value, Option<&'static str>) {
+    if bytes.is_empty() { (Value::String(String::new()), None) } else { body(bytes, false) }
+}
+
 fn body(bytes: Vec<u8>, is_json: bool) -> (Value, Option<&'static str>) {
     if bytes.is_empty() {
         return (Value::Null, None);
     }
-    if is_json && let Ok(value) = serde_json::from_slice(&bytes) {
+    if is_json
+        && let Ok(value) = serde_json::from_slice(&bytes)
+        && is_nested_within(&value, JSON_DEPTH_MAX)
+    {
         return (value, None);
     }
     match String::from_utf8(bytes) {
         Ok(text) => (Value::String(text), None),
         Err(error) => (Value::String(STANDARD.encode(error.as_bytes())), Some("base64")),
+    }
+}
+
+/// Whether lists and objects stand within one another at most so deep.
+fn is_nested_within(value: &Value, depth: usize) -> bool {
+    let is_within = |item: &Value| depth > 0 && is_nested_within(item, depth - 1);
+    match value {
+        Value::Array(items) => items.iter().all(is_within),
+        Value::Object(members) => members.values().all(is_within),
+        _ => true,
     }
 }
 
@@ -156,5 +188,15 @@ mod tests {
         assert_eq!(body(b"{broken".to_vec(), true), (json!("{broken"), None));
         assert_eq!(body(vec![0xff, 0xfe], false), (json!("//4="), Some("base64")));
         assert_eq!(body(Vec::new(), true), (Value::Null, None));
+    }
+
+    /// What is nested so deep that its run could not be read again is a text.
+    #[test]
+    fn deep_bodies() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(body(nested(JSON_DEPTH_MAX).into(), true).0.is_array());
+        for depth in [JSON_DEPTH_MAX + 2, 127, 100_000] {
+            assert_eq!(body(nested(depth).into(), true), (nested(depth).into(), None));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use tacit_model::{Code, Problem, Target};
 
-use crate::wire::{Blocked, WireError};
+use crate::wire::{Blocked, Phase, WireError};
 
 /// The problem that a wire error is for whoever asked.
 pub(crate) fn wire_problem(error: &WireError, target: &Target) -> Problem {
@@ -43,6 +43,21 @@ pub(crate) fn wire_problem(error: &WireError, target: &Target) -> Problem {
         )
         .suggest("ask the service for less"),
     }
+}
+
+/// What is told of an upstream that took longer than there was time.
+pub(crate) fn timed_out(target: &Target) -> Problem {
+    wire_problem(&WireError::Timeout(Phase::Body), target)
+}
+
+/// What is told of an SFTP server that has another key than its destination names. Its own key is not told: somebody
+/// would take it over unseen.
+pub(crate) fn host_key_mismatch(target: &Target) -> Problem {
+    Problem::new(
+        Code::HostKeyMismatch,
+        format!("{target} has another key than the secret's destination names, so nothing was sent to it"),
+    )
+    .suggest("ask whoever runs the server for the fingerprint of its key; if it was set up anew, someone who may aim the secret can change `host_key`")
 }
 
 /// What is told of an answer that was searched for less than may be in it by now.

@@ -4,19 +4,21 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
-use tacit_model::{Code, Fields, Problem, SecretType};
+use tacit_model::{Code, Fields, Place, Problem, SecretType};
 use tacit_redact::{ScanSet, strength};
 use tacit_template::{Path, Segment};
 use tacit_vault::{Opened, OpenedValue, ScannedValue, Slot};
 use zeroize::Zeroizing;
 
 use crate::{
+    permit::now,
     render::{BasicPair, Beside, Draft, DraftBody, DraftJson, Fragment, percent_encode},
+    signature::{ToSign, sign},
     wire::OutboundRequest,
 };
 
 /// A text to look for, and what stands in its place.
-pub(crate) type Marked = (String, Zeroizing<String>);
+pub(crate) type Marked = (String, Zeroizing<Vec<u8>>);
 
 /// A request with its values in place, and what to look for in its answer.
 pub(crate) struct Injected {
@@ -39,7 +41,7 @@ pub(crate) fn inject(slots: &[Slot], draft: &Draft, opened: &Opened) -> Result<I
         sent: Vec::new(),
     };
     for (text, value) in texts.iter().zip(&opened.values) {
-        injected.sent.push((marker(value), text.clone()));
+        injected.sent.push((marker(value), Zeroizing::new(text.as_bytes().to_vec())));
     }
     let mut headers = draft.plain_headers.clone();
     for (name, fragments) in &draft.headers {
@@ -53,24 +55,69 @@ pub(crate) fn inject(slots: &[Slot], draft: &Draft, opened: &Opened) -> Result<I
     if let Some(pair) = &draft.basic {
         insert(&mut headers, "authorization", &clients_basic(pair, &texts, &opened.values)?, true)?;
     }
-    for (slot, value) in slots.iter().zip(&opened.values).filter(|(slot, _)| slot.by_type) {
+    let is_by_type = |(slot, _): &(&Slot, _)| slot.by_type && slot.place != Place::Signature;
+    for (slot, value) in slots.iter().zip(&opened.values).filter(is_by_type) {
         let (name, text) = authorization(slot, value)?;
         insert(&mut headers, &name, &text, true)?;
     }
-    if let Some(body) = &draft.body {
-        let (content_type, bytes) = body_bytes(body, &texts)?;
+    let mut body = None;
+    if let Some(drafted) = &draft.body {
+        let (content_type, bytes) = body_bytes(drafted, &texts)?;
+        body = Some(bytes.clone());
         injected.request.body = bytes.into();
         if !headers.contains_key(header::CONTENT_TYPE) {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
     }
     injected.request.headers = headers;
+    // Last, because it is over all of the rest.
+    for (slot, value) in slots.iter().zip(&opened.values) {
+        if slot.place == Place::Signature {
+            sign_with(value, draft, body.as_deref().unwrap_or_default(), &mut injected)?;
+        }
+    }
     Ok(injected)
+}
+
+/// Signs a request. What stands for the value in it is looked for in the answer, like the value.
+fn sign_with(
+    value: &OpenedValue,
+    draft: &Draft,
+    body: &[u8],
+    injected: &mut Injected,
+) -> Result<(), Problem> {
+    if value.kind != SecretType::AccessKey {
+        let detail = format!("names `{}`, whose type {} does not sign", value.name, value.kind.as_str());
+        return Err(Problem::invalid("storage.auth", detail).suggest("name a secret of type access_key"));
+    }
+    let field = |name: &str| value.fields.text(name).unwrap_or_default();
+    let host = draft.target.authority();
+    let request = &mut injected.request;
+    let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let mut headers = vec![("host", host.as_str())];
+    headers.extend(content_type.map(|kind| ("content-type", kind)));
+    let signed = sign(
+        &ToSign {
+            method: request.method.as_str(),
+            path_and_query: &request.path_and_query,
+            headers,
+            body,
+            region: draft.region.as_deref().or(value.fields.text("region")),
+            at: now(),
+        },
+        field("access_key_id"),
+        field("secret_access_key"),
+    );
+    for (name, text) in &signed.headers {
+        insert(&mut request.headers, name, text, *name == "authorization")?;
+    }
+    injected.sent.extend(signed.derived.into_iter().map(|bytes| (marker(value), bytes)));
+    Ok(())
 }
 
 /// Which of the texts in a request are too short to be found in its answer.
 pub(crate) fn weak(sent: &[Marked]) -> Vec<bool> {
-    sent.iter().map(|(_, text)| !strength(text.as_bytes()).is_scrubbable()).collect()
+    sent.iter().map(|(_, text)| !strength(text).is_scrubbable()).collect()
 }
 
 /// The index over everything that must not come back, and whether something that may come back is too short for it.
@@ -82,19 +129,25 @@ pub(crate) fn scan_set(scan: &[ScannedValue], sent: &[Marked]) -> (ScanSet, bool
             let strength = builder.add(marker, text.as_bytes());
             unscrubbable |= *was_sent && *kind != SecretType::Json && !strength.is_scrubbable();
         }
-        if *kind == SecretType::BasicAuth {
+        // As client credentials they go to the token endpoint, whose host may have other things on it.
+        let pair = match kind {
+            SecretType::BasicAuth => Some(("username", "password")),
+            SecretType::Oauth2ClientCredentials => Some(("client_id", "client_secret")),
+            _ => None,
+        };
+        if let Some((user, password)) = pair {
             let field = |name| fields.text(name).unwrap_or_default().as_bytes();
-            builder.add_basic_pair(marker, field("username"), field("password"));
+            builder.add_basic_pair(marker, field(user), field(password));
         }
     }
     for (marker, text) in sent {
-        builder.add(marker, text.as_bytes());
+        builder.add(marker, text);
         // A service that transforms what it got transforms what the text became on the way.
-        if text.bytes().any(|byte| percent_encode(&[byte]).len() > 1) {
-            builder.add_encoded(marker, text.as_bytes(), percent_byte);
+        if text.iter().any(|byte| percent_encode(&[*byte]).len() > 1) {
+            builder.add_encoded(marker, text, percent_byte);
         }
-        if text.bytes().any(|byte| byte < 32 || byte == b'"' || byte == b'\\') {
-            builder.add_encoded(marker, text.as_bytes(), json_byte);
+        if text.iter().any(|byte| *byte < 32 || *byte == b'"' || *byte == b'\\') {
+            builder.add_encoded(marker, text, json_byte);
         }
     }
     (builder.build(), unscrubbable)
@@ -129,7 +182,7 @@ fn method(method: &str) -> Result<http::Method, Problem> {
 
 /// The text that stands in a slot: the main field, or the one that is named.
 fn text_of(slot: &Slot, value: &OpenedValue) -> Result<Zeroizing<String>, Problem> {
-    let main = || value.fields.text(value.kind.main_field());
+    let main = || value.fields.text(value.kind.sent_field());
     let no_field = || {
         let fields = value.kind.fields().iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
         Problem::new(
@@ -138,7 +191,7 @@ fn text_of(slot: &Slot, value: &OpenedValue) -> Result<Zeroizing<String>, Proble
         )
     };
     let field = match &slot.field {
-        None => Some(value.kind.main_field()),
+        None => Some(value.kind.sent_field()),
         Some(path) => match path.segments() {
             [Segment::Key(name)] => Some(name.as_str()),
             _ => None,
@@ -293,7 +346,8 @@ fn authorization(slot: &Slot, value: &OpenedValue) -> Result<(String, Zeroizing<
                 ),
             ));
         }
-        SecretType::Oauth2ClientCredentials | SecretType::SftpPrivateKey => return Err(never_sent(value)),
+        SecretType::Oauth2ClientCredentials => bearer(field(value.kind.sent_field())),
+        SecretType::SftpPrivateKey => return Err(never_sent(value)),
         SecretType::SftpPassword | SecretType::AccessKey => {
             return Err(Problem::invalid(
                 "auth",
@@ -320,6 +374,7 @@ fn insert(headers: &mut HeaderMap, name: &str, text: &str, sensitive: bool) -> R
 
 fn body_bytes(body: &DraftBody, texts: &[Zeroizing<String>]) -> Result<(&'static str, Bytes), Problem> {
     Ok(match body {
+        DraftBody::Bytes(bytes) => ("application/octet-stream", Bytes::from(bytes.clone())),
         DraftBody::Text(text) => ("text/plain; charset=utf-8", Bytes::from(text.clone())),
         DraftBody::Form(fields) => {
             let mut joined = Zeroizing::new(String::new());

@@ -29,6 +29,8 @@ pub(crate) enum DraftBody {
     Written(Vec<Fragment>),
     Form(Vec<(String, Vec<Fragment>)>),
     Text(String),
+    /// The content of an object.
+    Bytes(Vec<u8>),
 }
 
 /// A request before its secrets are put in: where it goes is settled.
@@ -44,6 +46,8 @@ pub struct Draft {
     pub(crate) plain_headers: HeaderMap,
     /// An `Authorization: Basic …` whose pair is made when the value is known.
     pub(crate) basic: Option<BasicPair>,
+    /// The region for a signature; that of the secret if there is none.
+    pub(crate) region: Option<String>,
     pub(crate) body: Option<DraftBody>,
 }
 
@@ -166,6 +170,7 @@ impl Draft {
             headers,
             plain_headers: HeaderMap::new(),
             basic: None,
+            region: None,
             body,
         })
     }
@@ -230,7 +235,7 @@ fn draft_json(template: &HttpTemplate, json: RenderedJson, pointer: String) -> R
 }
 
 /// A template without secrets, as text.
-fn plain(template: &Template, field: &str, scope: &dyn Scope) -> Result<String, Problem> {
+pub(crate) fn plain(template: &Template, field: &str, scope: &dyn Scope) -> Result<String, Problem> {
     let rendered = template.render_text(scope).map_err(|error| failed(field, &error))?;
     rendered
         .into_plain_text()

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tacit_model::{Code, EnvironmentName, HttpStep, Place, Problem, RequestPath, Target, limits};
+use tacit_redact::ScanSet;
 use tacit_template::Scope;
 use tacit_vault::{Caller, HttpTemplate, SecretSlot, Slot, UseRequest, Using, Vault};
 
@@ -13,6 +14,7 @@ use crate::{
     inject::scan_set,
     permit::{PendingOutcome, Permitted, Sent},
     render::{Draft, Fragment},
+    tokens::Flights,
     wire::{Naming, ReadLimits, ResponseRule, Scrubbed, Wire},
 };
 
@@ -22,6 +24,7 @@ pub struct Broker {
     pub(crate) vault: Vault,
     pub(crate) wire: Wire,
     pub(crate) indexes: Indexes,
+    pub(crate) flights: Flights,
 }
 
 /// A request to be sent.
@@ -40,16 +43,26 @@ pub struct SendRequest<'a> {
     pub scope: &'a (dyn Scope + Sync),
 }
 
+/// What came of one request.
+pub(crate) struct Answered {
+    pub(crate) scrubbed: Scrubbed,
+    pub(crate) rule: ResponseRule,
+    /// What it was searched for, for whoever makes something else of it.
+    pub(crate) scans: Vec<ScanSet>,
+    /// Whether the service refused a token that should be fetched anew.
+    renews: bool,
+}
+
 /// What came of one hop.
 enum Hop {
-    Answered(Scrubbed, ResponseRule),
+    Answered(Box<Answered>),
     Redirected { status: u16, location: String },
 }
 
 impl Broker {
     /// A broker over a vault and a wire.
     pub fn new(vault: Vault, wire: Wire) -> Self {
-        Self { vault, wire, indexes: Indexes::default() }
+        Self { vault, wire, indexes: Indexes::default(), flights: Flights::default() }
     }
 
     /// Sends a request with its secrets in place, and gives back what may be seen of the answer.
@@ -73,13 +86,19 @@ impl Broker {
                 target: &target,
                 method: &method,
                 path: path.path(),
+                other_path: None,
                 slots: &slots,
                 foreign_credential: template.foreign_credential,
             };
-            let hop = self.hop(&use_request, &template.slots, &draft, deadline, hops_left > 0).await;
+            let mut hop = self.hop(&use_request, &template.slots, &draft, deadline, hops_left > 0).await;
+            if matches!(&hop, Ok(Hop::Answered(answered)) if answered.renews) {
+                // Refused for its token, so nothing has happened; with a new one it is sent once more and not again.
+                hop = self.hop(&use_request, &template.slots, &draft, deadline, hops_left > 0).await;
+            }
             let hop = if is_first { hop } else { hop.map_err(|problem| refused_hop(problem, &target)) };
             match hop? {
-                Hop::Answered(scrubbed, rule) => {
+                Hop::Answered(answered) => {
+                    let Answered { scrubbed, rule, .. } = *answered;
                     return Ok(Answer::new(scrubbed, rule, request.step.fields.as_deref()));
                 }
                 Hop::Redirected { status, location } => {
@@ -90,6 +109,20 @@ impl Broker {
                     is_first = false;
                 }
             }
+        }
+    }
+
+    /// Sends one request that follows no redirect, with its secrets in place.
+    pub(crate) async fn send_once(
+        &self,
+        use_request: &UseRequest<'_>,
+        slots: &[Slot],
+        draft: &Draft,
+        deadline: Instant,
+    ) -> Result<Answered, Problem> {
+        match self.hop(use_request, slots, draft, deadline, false).await? {
+            Hop::Answered(answered) => Ok(*answered),
+            Hop::Redirected { .. } => Err(Problem::internal("a redirect was followed unasked")),
         }
     }
 
@@ -118,7 +151,7 @@ impl Broker {
         may_follow: bool,
         outcome: &mut PendingOutcome,
     ) -> Result<Hop, Problem> {
-        let Sent { received, scan, mut coverage, rule, shows_all } =
+        let Sent { received, scan, mut coverage, rule, shows_all, renews } =
             permitted.send(self, slots, draft, None, remaining(deadline), outcome).await?;
         let refused = |why: &str| Err(redirect_refused(&draft.target, why));
         if may_follow
@@ -147,6 +180,7 @@ impl Broker {
         };
         let mut scrubbed =
             received.read(&scan, rule, limits).await.map_err(|error| wire_problem(&error, &draft.target))?;
+        let mut scans = vec![scan];
         if rule != ResponseRule::StatusOnly {
             // What was written or bound while the answer came may be in it too.
             let (secrets, newer) = self.vault.open_newer(&coverage).await?;
@@ -157,12 +191,13 @@ impl Broker {
                     return Err(outdated(&draft.target));
                 }
                 scrubbed.search_again(&scan, rule);
+                scans.push(scan);
             }
         }
         outcome.body_bytes = Some(scrubbed.body.len() as u64);
         outcome.findings = Some(scrubbed.findings.total());
         metrics::counter!("tacit_broker_findings_total").increment(scrubbed.findings.total());
-        Ok(Hop::Answered(scrubbed, rule))
+        Ok(Hop::Answered(Box::new(Answered { scrubbed, rule, scans, renews })))
     }
 }
 
@@ -245,7 +280,8 @@ fn follow(
 }
 
 /// A hop that is refused is a redirect that is refused: the step's own request was fine.
-fn refused_hop(problem: Problem, target: &Target) -> Problem {
+fn refused_hop(mut problem: Problem, target: &Target) -> Problem {
+    problem.unsent = false;
     match problem.code {
         Code::DestinationNotAllowed
         | Code::DestinationRequired
@@ -264,6 +300,6 @@ fn refused_hop(problem: Problem, target: &Target) -> Problem {
     }
 }
 
-fn remaining(deadline: Instant) -> Duration {
+pub(crate) fn remaining(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }

@@ -50,5 +50,6 @@ pub use error::{Blocked, Phase, RequestFault, TlsFault, WireError, WireSetupErro
 pub use pool::PoolKey;
 pub use read::{ReadLimits, Received, Scrubbed};
 pub use request::OutboundRequest;
+pub(crate) use stream::is_container;
 pub use stream::{ScrubbedStream, StreamLimits};
 pub use tacit_model::destination::ResponseRule;

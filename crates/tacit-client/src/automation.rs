@@ -1,7 +1,7 @@
 //! Automations.
 
 use serde_json::Value;
-use tacit_api::{AutomationInfo, AutomationQuery, DryRunQuery, Page, PageQuery, Published};
+use tacit_api::{AutomationInfo, AutomationQuery, DryRunQuery, Manifest, Page, PageQuery, Published};
 
 use crate::{Error, InWorkspace};
 
@@ -39,6 +39,19 @@ impl InWorkspace<'_> {
     pub async fn automation(&self, name: &str, environment: Option<&str>) -> Result<Value, Error> {
         let query = AutomationQuery { environment: environment.map(str::to_owned) };
         self.get(&["automations", name])?.query(&query).answer().await
+    }
+
+    /// An automation to take elsewhere: a document that [`import`](Self::import) takes, without any value.
+    ///
+    /// # Errors
+    /// `not_found`, `not_deployed`; see [`Error`].
+    pub async fn automation_template(
+        &self,
+        name: &str,
+        environment: Option<&str>,
+    ) -> Result<Manifest, Error> {
+        let query = AutomationQuery { environment: environment.map(str::to_owned) };
+        self.get(&["automations", name, "template"])?.query(&query).answer().await
     }
 
     /// Publishes a definition in the first unprotected environment, or with `dry_run` only checks it. The text is sent

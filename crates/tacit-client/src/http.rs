@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE},
+    header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH},
 };
 use reqwest::Url;
 use serde::{Serialize, de::DeserializeOwned};
@@ -94,7 +94,7 @@ impl Client {
     fn call(&self, method: Method, path: &[&str]) -> Result<Call, Error> {
         let mut url = self.base.clone();
         url.set_path(&encode_path(self.base.path(), path)?);
-        Ok(Call { client: self.clone(), method, url, body: None, timeout: TIMEOUT })
+        Ok(Call { client: self.clone(), method, url, body: None, if_match: None, timeout: TIMEOUT })
     }
 }
 
@@ -145,6 +145,7 @@ pub(crate) struct Call {
     method: Method,
     url: Url,
     body: Option<(&'static str, Vec<u8>)>,
+    if_match: Option<String>,
     timeout: Duration,
 }
 
@@ -182,6 +183,11 @@ impl Call {
         Self { body: Some((content_type, bytes)), ..self }
     }
 
+    /// Only if the thing still has this tag.
+    pub(crate) fn if_match(self, tag: &str) -> Self {
+        Self { if_match: Some(tag.to_owned()), ..self }
+    }
+
     /// With more patience than usual.
     pub(crate) fn patience(self, more: Duration) -> Self {
         Self { timeout: self.timeout.saturating_add(more), ..self }
@@ -190,6 +196,13 @@ impl Call {
     /// Sends it and reads the answer as JSON.
     pub(crate) async fn answer<T: DeserializeOwned>(self) -> Result<T, Error> {
         parse(&self.send().await?)
+    }
+
+    /// Sends it and reads the answer as JSON, with its tag.
+    pub(crate) async fn tagged_answer<T: DeserializeOwned>(self) -> Result<(T, String), Error> {
+        let response = self.send().await?;
+        let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+        Ok((parse(&response)?, tag.to_owned()))
     }
 
     /// Sends it and reads the answer as JSON, if there is one.
@@ -214,6 +227,10 @@ impl Call {
         if let Some((content_type, bytes)) = self.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             body = bytes.into();
+        }
+        // What is no header cannot be a tag that a server gave, and so matches nothing.
+        if let Some(tag) = &self.if_match {
+            headers.insert(IF_MATCH, HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\"")));
         }
         let mut request = Request::new(body);
         *request.method_mut() = self.method;

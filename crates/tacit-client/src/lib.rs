@@ -20,6 +20,7 @@
 mod account;
 mod agent;
 mod automation;
+mod deployment;
 mod error;
 mod event;
 mod grant;
@@ -30,6 +31,7 @@ mod request;
 mod run;
 mod secret;
 mod session;
+mod trigger;
 mod variable;
 mod workspace;
 

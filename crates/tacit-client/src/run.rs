@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tacit_api::{Page, PageQuery, Run, StartRun, WaitQuery};
+use tacit_api::{Page, Run, RunsQuery, StartRun, WaitQuery};
 
 use crate::{Error, InWorkspace};
 
@@ -22,7 +22,7 @@ impl InWorkspace<'_> {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn runs(&self, query: &PageQuery) -> Result<Page<Run>, Error> {
+    pub async fn runs(&self, query: &RunsQuery) -> Result<Page<Run>, Error> {
         self.get(&["runs"])?.query(query).page().await
     }
 
@@ -32,5 +32,13 @@ impl InWorkspace<'_> {
     /// `not_found`; see [`Error`].
     pub async fn run(&self, id: &str) -> Result<Run, Error> {
         self.get(&["runs", id])?.answer().await
+    }
+
+    /// Stops a run: at once if it waits, before its next step if it goes.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`; see [`Error`].
+    pub async fn cancel_run(&self, id: &str) -> Result<Run, Error> {
+        self.post(&["runs", id, "cancel"])?.answer().await
     }
 }

@@ -37,18 +37,21 @@ pub enum TokenKind {
     AgentSession,
     /// An invitation to a workspace, `tct_iv_…`.
     Invitation,
+    /// The token in a webhook's address, `tct_wh_…`.
+    Hook,
     /// A placeholder that stands for a value in a run, `tct_ph_…`. No bearer token.
     Placeholder,
 }
 
 impl TokenKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::User,
         Self::ServiceAccount,
         Self::Lease,
         Self::Session,
         Self::AgentSession,
         Self::Invitation,
+        Self::Hook,
         Self::Placeholder,
     ];
 
@@ -62,6 +65,7 @@ impl TokenKind {
             Self::Session => "se",
             Self::AgentSession => "ag",
             Self::Invitation => "iv",
+            Self::Hook => "wh",
             Self::Placeholder => "ph",
         }
     }

@@ -32,7 +32,11 @@ fn scheme(destination: &Destination) -> &str {
 /// `https://api.stripe.com`, with the port if it is not the scheme's own.
 fn origin(destination: &Destination) -> String {
     let scheme = scheme(destination);
-    let own = if scheme == "http" { 80 } else { 443 };
+    let own = match scheme {
+        "http" => 80,
+        "sftp" => 22,
+        _ => 443,
+    };
     let host = if destination.host.contains(':') {
         format!("[{}]", destination.host)
     } else {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    host_key::HostKey,
     limits::DESTINATIONS_MAX,
     name::EnvironmentName,
     place::Place,
@@ -217,7 +218,9 @@ pub struct Destination {
     pub scheme: Scheme,
     /// Which port.
     pub port: u16,
-    /// Which methods; none written means any.
+    /// The key that an SFTP server must have; no other destination has one.
+    pub host_key: Option<HostKey>,
+    /// Which methods (for SFTP: `PUT`, `GET`, `LIST`, `RENAME`, `DELETE`); none written means any.
     pub methods: Vec<String>,
     /// Which paths; none written means any.
     pub paths: Vec<PathPattern>,
@@ -242,6 +245,8 @@ struct Written {
     scheme: Scheme,
     #[serde(default)]
     port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host_key: Option<HostKey>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     methods: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -288,6 +293,7 @@ impl From<Destination> for Written {
             host: parsed.host.to_string(),
             scheme: parsed.scheme,
             port: Some(parsed.port),
+            host_key: parsed.host_key,
             methods: parsed.methods,
             paths: parsed.paths.iter().map(PathPattern::to_string).collect(),
             places: parsed.places,
@@ -315,12 +321,32 @@ impl Destination {
         if written.places.is_empty() {
             return wrong("places", "must name at least one place, such as auth");
         }
+        // Without its key nobody could tell the server from one that only wants the password.
+        match (written.scheme, &written.host_key) {
+            (Scheme::Sftp, None) => {
+                return wrong(
+                    "host_key",
+                    "is required with the scheme sftp: the fingerprint of the server's key, SHA256:…, as `ssh-keygen -lf` shows it",
+                );
+            }
+            (Scheme::Http | Scheme::Https, Some(_)) => {
+                return wrong("host_key", "belongs to the scheme sftp alone");
+            }
+            _ => {}
+        }
+        if written.scheme == Scheme::Sftp && written.places.iter().any(|place| *place != Place::Auth) {
+            return wrong("places", "must be [\"auth\"] with the scheme sftp");
+        }
+        if written.scheme == Scheme::Sftp && matches!(host, HostPattern::OneLabel(_)) {
+            return wrong("host", "must be one host with the scheme sftp, because it has one key");
+        }
         let paths =
             written.paths.iter().map(|path| PathPattern::parse(path)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             host,
             scheme: written.scheme,
             port,
+            host_key: written.host_key,
             methods: written.methods,
             paths,
             places: written.places,
@@ -331,12 +357,14 @@ impl Destination {
         })
     }
 
-    /// The destination with nothing but a host, as `--to HOST` and suggestions write it.
+    /// The destination with nothing but a host, as `--to HOST` and suggestions write it. One for SFTP still lacks the
+    /// server's key.
     pub fn for_target(target: &Target, place: Place) -> Self {
         Self {
             host: HostPattern::Exact(target.host().clone()),
             scheme: target.scheme(),
             port: target.port(),
+            host_key: None,
             methods: Vec::new(),
             paths: Vec::new(),
             places: vec![place],
@@ -361,11 +389,16 @@ impl Destination {
         self.scheme == target.scheme() && self.port == target.port() && self.host.matches(target.host())
     }
 
+    /// Whether this path is meant.
+    pub fn means_path(&self, path: &str) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path))
+    }
+
     /// Whether this request is meant, leaving the place aside.
     pub fn matches(&self, target: &Target, method: &str, path: &str, environment: &EnvironmentName) -> bool {
         self.matches_origin(target)
             && (self.methods.is_empty() || self.methods.iter().any(|allowed| allowed == method))
-            && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path)))
+            && self.means_path(path)
             && (self.environments.is_empty() || self.environments.contains(environment))
     }
 
@@ -379,6 +412,7 @@ impl Destination {
                 && other.paths.iter().all(|theirs| self.paths.iter().any(|mine| mine.covers(theirs))));
         self.scheme == other.scheme
             && self.port == other.port
+            && self.host_key == other.host_key
             && self.host.covers(&other.host)
             && includes(&self.methods, &other.methods)
             && covers_paths
@@ -417,6 +451,14 @@ impl Destinations {
     /// Whether every one of these is already allowed by `old`. A first destination is always wider than none.
     pub fn is_within(&self, old: &Destinations) -> bool {
         self.0.iter().all(|new| old.0.iter().any(|old| old.covers(new)))
+    }
+
+    /// What of them counts in one environment, as if it were the only one.
+    pub fn in_environment(&self, environment: &EnvironmentName) -> Self {
+        let counts =
+            |one: &&Destination| one.environments.is_empty() || one.environments.contains(environment);
+        let counting = self.0.iter().filter(counts);
+        Self(counting.map(|one| Destination { environments: Vec::new(), ..one.clone() }).collect())
     }
 
     /// The destinations that mean this request, leaving the place aside.
@@ -565,6 +607,31 @@ mod tests {
             assert!(error.starts_with(field), "{value}: {error}");
         }
         assert!(destination(json!({"host": "x.test", "regex": "."})).unwrap_err().contains("unknown field"));
+    }
+
+    /// M5: an SFTP destination has one host and its key, and another key is another server.
+    #[test]
+    fn m5_sftp_servers_are_pinned() {
+        const KEY: &str = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        const OTHER: &str = "SHA256:BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
+        let d = destination(json!({"host": "files.test", "scheme": "sftp", "host_key": KEY})).unwrap();
+        assert_eq!((d.port, d.host_key.as_ref().map(ToString::to_string).as_deref()), (22, Some(KEY)));
+        let written = serde_json::to_value(&d).unwrap();
+        assert_eq!(written["host_key"], KEY);
+        assert_eq!(destination(written).unwrap(), d);
+        for (value, field) in [
+            (json!({"host": "files.test", "scheme": "sftp"}), "host_key"),
+            (json!({"host": "files.test", "host_key": KEY}), "host_key"),
+            (
+                json!({"host": "files.test", "scheme": "sftp", "host_key": KEY, "places": ["query:k"]}),
+                "places",
+            ),
+            (json!({"host": "*.zendesk.com", "scheme": "sftp", "host_key": KEY}), "host"),
+        ] {
+            assert!(destination(value.clone()).unwrap_err().starts_with(field), "{value}");
+        }
+        let other = destination(json!({"host": "files.test", "scheme": "sftp", "host_key": OTHER})).unwrap();
+        assert!(d.covers(&d) && !d.covers(&other) && !other.covers(&d));
     }
 
     /// Narrowing is recognised, and everything else counts as widening.

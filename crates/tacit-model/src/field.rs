@@ -1,6 +1,6 @@
 //! The types of secrets and the fields each has.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -29,6 +29,9 @@ pub enum SecretType {
     /// An access-key pair of a storage service that speaks S3.
     AccessKey,
 }
+
+/// How a fetched token is called among the fields of the credentials that it was fetched with.
+const ACCESS_TOKEN: &str = "access_token";
 
 /// Who may ever look at a value. Fixed at creation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
@@ -157,6 +160,15 @@ impl SecretType {
         }
     }
 
+    /// What a reference without a field means in a request: the main field, but of OAuth2 client credentials the token that
+    /// was fetched with them.
+    pub const fn sent_field(self) -> &'static str {
+        match self {
+            Self::Oauth2ClientCredentials => ACCESS_TOKEN,
+            _ => self.main_field(),
+        }
+    }
+
     /// Whether a field may stand in a request that the broker makes. Three may not: a client secret goes to its token URL
     /// alone, and a private key and its passphrase prove themselves by signing and are never sent.
     pub fn may_be_sent(self, field: &str) -> bool {
@@ -209,7 +221,7 @@ pub enum FieldError {
     HeaderName,
     /// Not an address that a token may be fetched from.
     #[error(
-        "must be an https URL without user name, password or fragment, such as https://auth.example.com/token"
+        "must be an https URL without user name, password or fragment, such as https://auth.example.com/token (http only with a host that is private by its name or address)"
     )]
     TokenUrl,
     /// Not a list of scopes.
@@ -275,6 +287,28 @@ impl Fields {
             parsed.push((spec.name, text));
         }
         Ok(Self(parsed))
+    }
+
+    /// An access token, as a service gave it: the value of a bearer token.
+    ///
+    /// # Errors
+    /// It cannot stand in a header, or reads like a placeholder.
+    pub fn of_token(token: Zeroizing<String>) -> Result<Self, FieldError> {
+        // RFC 6749, appendix A.12: visible characters. No service has spaces in them, and a header does not keep them.
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(FieldError::Spaces);
+        }
+        check_field(SecretType::BearerToken, "token", &token)?;
+        Ok(Self(vec![("token", token)]))
+    }
+
+    /// What a request may hold of OAuth2 client credentials: the fields that are shown, and the token that was fetched.
+    pub fn with_access_token(shown: &serde_json::Map<String, Value>, token: &Self) -> Self {
+        let specs = SecretType::Oauth2ClientCredentials.fields().iter().filter(|spec| !spec.secret);
+        let text = |name| shown.get(name).and_then(Value::as_str).map(|text| Zeroizing::new(text.to_owned()));
+        let mut fields: Vec<_> = specs.filter_map(|spec| Some((spec.name, text(spec.name)?))).collect();
+        fields.extend(token.text("token").map(|text| (ACCESS_TOKEN, Zeroizing::new(text.to_owned()))));
+        Self(fields)
     }
 
     /// The text of one field; of a `json` secret, its content as JSON text.
@@ -375,12 +409,28 @@ fn check_header(text: &str) -> Result<(), FieldError> {
 }
 
 /// The client secret goes there, so it is judged like a destination: https, a host that we can name, nothing in it that
-/// another parser could read differently.
+/// another parser could read differently. Whether a private address may be dialled is the operator's word, and only there
+/// is http spoken.
 fn check_token_url(text: &str) -> Result<(), FieldError> {
     let is_plain = text.chars().all(|c| c.is_ascii_graphic() && c != '\\' && c != '#');
-    let is_https =
-        crate::Target::parse_url(text).is_ok_and(|(target, _)| target.scheme() == crate::Scheme::Https);
-    if is_plain && is_https { Ok(()) } else { Err(FieldError::TokenUrl) }
+    let is_safe = crate::Target::parse_url(text).is_ok_and(|(target, _)| match target.scheme() {
+        crate::Scheme::Https => true,
+        crate::Scheme::Http => is_private(target.host()),
+        crate::Scheme::Sftp => false,
+    });
+    if is_plain && is_safe { Ok(()) } else { Err(FieldError::TokenUrl) }
+}
+
+/// Whether a host is one that the public Internet does not have.
+fn is_private(host: &crate::Host) -> bool {
+    const SUFFIXES: &[&str] = &[".internal", ".local", ".localhost", ".home.arpa"];
+    match host {
+        crate::Host::Ip(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private(),
+        crate::Host::Ip(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+        crate::Host::Name(name) => {
+            !name.contains('.') || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+        }
+    }
 }
 
 /// RFC 6749, section 3.3: `%x21 / %x23-5B / %x5D-7E`, one space between two of them.
@@ -488,12 +538,19 @@ mod tests {
             "https://auth.example.com/token",
             "https://auth.example.com:8443/t?tenant=1",
             "https://127.0.0.1:1/t",
+            "http://127.0.0.1:1/t",
+            "http://10.0.0.7/t",
+            "http://[::1]:1/t",
+            "http://keycloak:8080/token",
+            "http://auth.corp.internal/token",
         ] {
             assert_eq!(with(good, json!("a b")).unwrap(), "a b", "{good}");
         }
         for bad in [
             "auth.example.com/token",
             "http://auth.example.com/token",
+            "http://8.8.8.8/token",
+            "http://local/../token",
             "https://",
             "https:///token",
             "ftp://auth.example.com",
@@ -530,6 +587,21 @@ mod tests {
         assert!(!SecretType::SftpPrivateKey.may_be_sent("passphrase"));
         assert!(SecretType::Oauth2ClientCredentials.may_be_sent("client_id"));
         assert!(SecretType::Text.may_be_sent("value"));
+    }
+
+    /// A token is a bearer token; beside it stands what is shown of the credentials, and never the client secret.
+    #[test]
+    fn access_tokens() {
+        let token = Fields::of_token(Zeroizing::new("eyJhbGciOi.x-_~+/=".to_owned())).unwrap();
+        assert_eq!(token.hidden(SecretType::BearerToken).count(), 1);
+        let shown = json!({"client_id": "c", "client_secret": "s", "token_url": "https://a.example/"});
+        let fields = Fields::with_access_token(shown.as_object().unwrap(), &token);
+        let sent = SecretType::Oauth2ClientCredentials.sent_field();
+        assert_eq!(fields.text(sent), Some("eyJhbGciOi.x-_~+/="));
+        assert_eq!((fields.text("client_id"), fields.text("client_secret")), (Some("c"), None));
+        for bad in ["", "a b", "a\nb", "é", "tct_ph_x"] {
+            assert!(Fields::of_token(Zeroizing::new(bad.to_owned())).is_err(), "{bad}");
+        }
     }
 
     /// Only hidden fields are hidden, and every field is one or the other.

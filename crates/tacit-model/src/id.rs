@@ -111,6 +111,8 @@ ids! {
     SessionId = "ses";
     /// An invitation.
     InvitationId = "inv";
+    /// A move of automations and values between environments.
+    DeploymentId = "dep";
     /// An event on the record.
     EventId = "evt";
 }

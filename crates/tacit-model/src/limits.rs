@@ -38,6 +38,34 @@ pub const STEP_TIMEOUT_SECS_MAX: u64 = 300;
 pub const STEP_TIMEOUT_SECS_DEFAULT: u64 = 20;
 /// Redirects a step may follow.
 pub const REDIRECTS_MAX: u32 = 5;
+/// Times a step is sent at most, the first included.
+pub const RETRY_ATTEMPTS_MAX: u32 = 10;
+/// Milliseconds until a step is sent for the second time, when it does not say.
+pub const RETRY_BACKOFF_MS_DEFAULT: u64 = 500;
+/// Milliseconds until a step is sent again at most, whatever the service asks for.
+pub const RETRY_BACKOFF_MS_MAX: u64 = 300_000;
+/// Bytes of a path on an SFTP server, and of an object's key.
+pub const REMOTE_PATH_BYTES_MAX: usize = 1024;
+/// Runs that go at the same time in an instance.
+pub const RUNS_AT_ONCE_MAX: i64 = 256;
+/// Runs that go at the same time in a workspace.
+pub const RUNS_AT_ONCE_OF_WORKSPACE_MAX: i64 = 128;
+/// Runs of one automation that go at the same time in an environment; its definition may say fewer.
+pub const RUNS_AT_ONCE_OF_AUTOMATION_MAX: i64 = 32;
+/// Runs of a workspace that may wait.
+pub const RUNS_QUEUED_MAX: i64 = 20_000;
+/// Bytes of what a run is started with.
+pub const RUN_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of all results of a run together.
+pub const RUN_RESULTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Seconds for which a node claims a run; it renews that three times as often.
+pub const RUN_LEASE_SECS: i64 = 30;
+/// Days for which a run's history is kept.
+pub const RUN_KEEP_DAYS_DEFAULT: i64 = 30;
+/// Calls of one webhook, one after the other.
+pub const HOOK_CALLS_BURST: i64 = 120;
+/// Seconds until one more.
+pub const HOOK_CALLS_REFILL_SECS: i64 = 1;
 /// Seconds a run may take.
 pub const RUN_SECS_MAX: u64 = 3600;
 /// Live tokens of one service account.
@@ -126,6 +154,14 @@ pub const ENDED_KEEP_DAYS: i64 = 30;
 pub const REMIND_DAYS: i64 = 7;
 /// Versions of one value that a list shows, destroyed ones included.
 pub const VERSIONS_SHOWN_MAX: usize = 500;
+/// Days for which it is known beside the record who used a secret where.
+pub const OBSERVED_KEEP_DAYS: i64 = 400;
+/// Bytes of an access token.
+pub const ACCESS_TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a token endpoint's answer.
+pub const TOKEN_ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Seconds that fetching an access token may take.
+pub const TOKEN_FETCH_SECS_MAX: u64 = 20;
 /// Hours for which an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_KEEP_HOURS: i64 = 24;
 /// Characters of an `Idempotency-Key`.
@@ -134,3 +170,11 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 pub const COMPARISONS_PER_MINUTE_MAX: u32 = 30;
 /// Other secrets that a comparison names for one value.
 pub const REUSED_WITH_MAX: usize = 20;
+/// Automations of one deployment.
+pub const DEPLOYMENT_AUTOMATIONS_MAX: usize = 100;
+/// Secrets, and variables, whose values one deployment copies.
+pub const DEPLOYMENT_COPIES_MAX: usize = 500;
+/// Bytes of all definitions of one deployment, those that it replaces included.
+pub const DEPLOYMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Places that the plan of a deployment names as different in one definition.
+pub const DIFFERENCES_MAX: usize = 500;

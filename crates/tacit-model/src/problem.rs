@@ -75,6 +75,8 @@ codes! {
     AddressBlocked = "address_blocked",
     /// A redirect that may not be followed.
     RedirectRefused = "redirect_refused",
+    /// The server's key is not the one that the destination names.
+    HostKeyMismatch = "host_key_mismatch",
     /// The answer cannot be scanned.
     ResponseUnscannable = "response_unscannable",
     /// The upstream did not answer properly.
@@ -85,6 +87,8 @@ codes! {
     UnexpectedStatus = "unexpected_status",
     /// The process stopped while it ran.
     Interrupted = "interrupted",
+    /// Somebody stopped it.
+    Cancelled = "cancelled",
     /// Too large.
     PayloadTooLarge = "payload_too_large",
     /// Too often.
@@ -130,6 +134,8 @@ pub struct Parts {
     pub dependents: Vec<String>,
     /// After how many seconds it is worth trying again.
     pub retry_after_secs: Option<u64>,
+    /// Whether it is certain that nothing was sent: what is safe to try again.
+    pub unsent: bool,
     cause: Option<String>,
 }
 
@@ -158,6 +164,7 @@ impl Problem {
             issues: Vec::new(),
             dependents: Vec::new(),
             retry_after_secs: None,
+            unsent: false,
             cause: None,
         }))
     }

@@ -118,6 +118,9 @@ impl Rights {
         Right::AutomationRun,
     ]);
 
+    /// What a trigger may do at most, whoever enabled it: find its automation, and run it.
+    pub const TRIGGER: Rights = Rights::of(&[Right::SecretList, Right::AutomationRun]);
+
     /// The rights that are in both sets.
     pub const fn and(self, other: Rights) -> Self {
         Self(self.0 & other.0)

@@ -30,9 +30,13 @@ impl Code {
             | Self::SecretDisabled
             | Self::NoValueInEnvironment
             | Self::AlreadyDone
-            | Self::Interrupted => 409,
+            | Self::Interrupted
+            | Self::Cancelled => 409,
             Self::VersionConflict => 412,
-            Self::RedirectRefused | Self::ResponseUnscannable | Self::UpstreamFailed => 502,
+            Self::RedirectRefused
+            | Self::HostKeyMismatch
+            | Self::ResponseUnscannable
+            | Self::UpstreamFailed => 502,
             Self::UpstreamTimeout => 504,
             Self::PayloadTooLarge => 413,
             Self::RateLimited => 429,

@@ -10,7 +10,7 @@ use std::{
 
 use crate::destination::is_method_token;
 
-/// `http` or `https`.
+/// `http`, `https` or `sftp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -18,6 +18,8 @@ pub enum Scheme {
     Http,
     /// TLS, always verified.
     Https,
+    /// SSH, towards a server whose key is pinned. No URL has it: an SFTP step names host and port.
+    Sftp,
 }
 
 impl Scheme {
@@ -26,14 +28,16 @@ impl Scheme {
         match self {
             Self::Http => 80,
             Self::Https => 443,
+            Self::Sftp => 22,
         }
     }
 
-    /// `http` or `https`.
+    /// As it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Sftp => "sftp",
         }
     }
 }
@@ -365,6 +369,7 @@ mod tests {
             "//good.test/",
             "good.test/",
             "ftp://good.test/",
+            "sftp://good.test/",
             "https://good.test:/",
             "https://good.test:0/",
             "https://good.test:65536/",

@@ -97,7 +97,7 @@ fn check_cron(text: &str) -> Result<(), String> {
         if !part.split(',').all(|item| field.accepts(item)) {
             let Field { name, min, max, .. } = field;
             return Err(format!(
-                "has a {name} that is none: write numbers from {min} to {max}, ranges, lists, steps or `*`"
+                "names no {name}: write numbers from {min} to {max}, ranges, lists, steps or `*`"
             ));
         }
     }

@@ -51,7 +51,7 @@ use zeroize::Zeroize;
 
 pub use findings::{Findings, Form};
 pub use scrubber::Scrubber;
-pub use strength::{Strength, strength};
+pub use strength::{Strength, strength, vendor_prefix};
 
 /// Fewer bytes than this are never a finding, and pass through every scrubber unchanged.
 pub const FINDING_BYTES_MIN: usize = strength::WINDOW;

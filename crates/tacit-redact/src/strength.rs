@@ -159,6 +159,15 @@ pub fn strength(value: &[u8]) -> Strength {
     weakest.unwrap_or_else(|| Profile::of(value).strength())
 }
 
+/// What a vendor puts in front of its tokens, if the text begins like one of them.
+pub fn vendor_prefix(text: &str) -> Option<&'static str> {
+    VENDOR_PREFIXES
+        .iter()
+        .filter(|prefix| text.starts_with(**prefix))
+        .max_by_key(|prefix| prefix.len())
+        .copied()
+}
+
 /// What is known about each byte of a value.
 pub(crate) struct Profile {
     /// The byte is evidence: neither public nor a near repetition.

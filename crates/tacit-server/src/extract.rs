@@ -268,7 +268,7 @@ fn bad_query(message: &str) -> Problem {
 }
 
 /// Whether something looks like one of our own field names.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 40
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

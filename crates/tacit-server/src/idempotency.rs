@@ -31,6 +31,7 @@ const REPEATABLE: &[(&str, &str)] = &[
     ("PUT", "/automations/{name}"),
     ("POST", "/proposals"),
     ("POST", "/import"),
+    ("POST", "/deployments/{id}/rollback"),
     ("POST", "/roles"),
     ("PATCH", "/roles/{name}"),
     ("POST", "/grants"),

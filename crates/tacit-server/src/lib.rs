@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod definition;
 mod extract;
 mod idempotency;
 mod listen;
@@ -17,6 +18,7 @@ mod router;
 mod routes;
 mod start;
 mod time;
+mod yaml;
 
 pub use router::openapi_json;
 pub use start::{

@@ -81,8 +81,9 @@ pub(crate) fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new("info,hickory_proto=error,hickory_resolver=error")
     });
-    // They write down whole messages, or what an upstream says when it hangs up, and no level may make them.
-    let silent = ["rmcp=off", "h2=off"].into_iter().filter_map(|directive| directive.parse().ok());
+    // They write down whole messages, or what an upstream says of itself or when it hangs up, and no level may make them.
+    let silent =
+        ["rmcp=off", "h2=off", "russh=off"].into_iter().filter_map(|directive| directive.parse().ok());
     let filter = silent.fold(filter, tracing_subscriber::EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -31,6 +31,8 @@ const TAGGED: &[(Method, &str)] = &[
     (Method::PUT, "/variables/{name}/values/{environment}"),
     (Method::PUT, "/automations/{name}"),
     (Method::DELETE, "/automations/{name}"),
+    // A dry run's plan has one.
+    (Method::POST, "/deployments"),
 ];
 
 /// Refuses a condition on a write that nothing could hold it against: done all the same, it would be done to what nobody saw.

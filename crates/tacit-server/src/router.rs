@@ -17,9 +17,9 @@ use crate::{
     idempotency, mcp, observe,
     problem::ApiError,
     routes::{
-        access, accounts, agents, automations, base_url, compare, events, grants, invitations, leases,
-        manifest, members, operations, proposals, relay, requests, runs, secrets, sessions, values,
-        variables, workspaces,
+        access, accounts, agents, automations, base_url, compare, deployments, events, grants, hooks,
+        invitations, leases, manifest, members, operations, proposals, relay, requests, run_events, runs,
+        secrets, sessions, triggers, values, variables, workspaces,
     },
 };
 
@@ -108,6 +108,17 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(automations::run))
         .routes(routes!(runs::list))
         .routes(routes!(runs::show))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(run_events::stream))
+        .routes(routes!(triggers::list))
+        .routes(routes!(triggers::enable))
+        .routes(routes!(triggers::disable))
+        .routes(routes!(triggers::rotate))
+        .routes(routes!(hooks::call))
+        .routes(routes!(automations::template))
+        .routes(routes!(deployments::list, deployments::create))
+        .routes(routes!(deployments::show))
+        .routes(routes!(deployments::roll_back))
         .routes(routes!(events::list))
 }
 

@@ -6,8 +6,10 @@ pub(crate) mod agents;
 pub(crate) mod automations;
 pub(crate) mod base_url;
 pub(crate) mod compare;
+pub(crate) mod deployments;
 pub(crate) mod events;
 pub(crate) mod grants;
+pub(crate) mod hooks;
 pub(crate) mod invitations;
 pub(crate) mod leases;
 pub(crate) mod manifest;
@@ -16,9 +18,11 @@ pub(crate) mod operations;
 pub(crate) mod proposals;
 pub(crate) mod relay;
 pub(crate) mod requests;
+pub(crate) mod run_events;
 pub(crate) mod runs;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
+pub(crate) mod triggers;
 pub(crate) mod values;
 pub(crate) mod variables;
 pub(crate) mod workspaces;
@@ -74,13 +78,13 @@ fn destinations(written: &[tacit_api::Destination]) -> Result<Destinations, Prob
 fn bad_destination(at: usize, message: &str) -> Problem {
     let ours = message
         .split_once(": ")
-        .filter(|(field, _)| ["host", "port", "methods", "paths", "places"].contains(field));
+        .filter(|(field, _)| ["host", "port", "host_key", "methods", "paths", "places"].contains(field));
     match ours {
         Some((field, what)) => Problem::invalid(format!("destinations[{at}].{field}"), what),
         None => Problem::invalid(
             format!("destinations[{at}]"),
-            "does not have the shape of a destination: `host`, and if wanted `scheme`, `port`, `methods`, `paths`, `places`, \
-             `environments`, `exclusive`, `response` (scrub, block or status_only) and `echoes`",
+            "does not have the shape of a destination: `host`, and if wanted `scheme`, `port`, `host_key`, `methods`, `paths`, \
+             `places`, `environments`, `exclusive`, `response` (scrub, block or status_only) and `echoes`",
         ),
     }
 }

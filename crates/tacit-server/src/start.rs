@@ -210,9 +210,15 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
     let metrics = observe_metrics()?;
     let broker = Broker::new(vault.clone(), wire);
     let runner = Runner::new(vault.clone(), broker.clone());
-    let interrupted = vault.fail_interrupted_runs(time::now()).await?;
-    if interrupted > 0 {
-        tracing::warn!(interrupted, "runs were going when the server stopped; they are marked failed");
+    let recovered = vault.recover_runs(time::now(), true).await?;
+    if recovered.interrupted > 0 {
+        tracing::warn!(
+            interrupted = recovered.interrupted,
+            "steps were going when the server stopped; what they had sent is not known, so their runs are marked failed"
+        );
+    }
+    if recovered.put_back > 0 {
+        tracing::info!(put_back = recovered.put_back, "runs go on where they were when the server stopped");
     }
     let (leases, agents) = (
         vault.end_abandoned_leases(time::now()).await?,
@@ -237,13 +243,31 @@ async fn serve_until_stopped(options: ServeOptions) -> Result<(), StartError> {
         metrics,
     };
     let upkeep = tokio::spawn(keep_up(vault.clone()));
+    let queue = tokio::spawn(runner.clone().work());
+    let schedules = tokio::spawn(runner.clone().keep_schedules());
     // Before anybody is told that there is something to stop.
-    let stop = stop_signal();
+    let stop = {
+        let (signal, runner) = (stop_signal(), runner.clone());
+        async move {
+            signal.await;
+            // What waits is for the next start, and who watches is told no more.
+            runner.close();
+        }
+    };
     announce(&listener.url(), owner.as_ref());
     listener.serve(router::router(app), proxy, stop).await;
     upkeep.abort();
-    if tokio::time::timeout(Duration::from_secs(RUN_DRAIN_SECS_MAX), runner.idle()).await.is_err() {
-        tracing::warn!("some runs were still going; the next start marks them interrupted");
+    let ended = async {
+        let _ = schedules.await;
+        runner.idle().await;
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(RUN_DRAIN_SECS_MAX), ended).await;
+    // Until here it kept the claims on the runs that were still going.
+    queue.abort();
+    if ended.is_err() {
+        tracing::warn!(
+            "some runs were still going; the next start goes on with them, but for those of which a step was going"
+        );
     }
     vault.store().close();
     Ok(())

@@ -3,7 +3,7 @@
 use tacit_model::{AutomationId, EnvironmentId, SecretId, SecretName, Timestamp, WorkspaceId};
 
 use crate::{
-    ReadError, Statement, Store,
+    ReadError, Statement, Store, references, triggers,
     value::{Row, args},
 };
 
@@ -29,7 +29,7 @@ pub struct Published {
     pub hash: [u8; 32],
     /// When.
     pub published_at: Timestamp,
-    /// By whom.
+    /// Who wrote it, wherever it was deployed from.
     pub published_by: String,
 }
 
@@ -44,6 +44,8 @@ pub struct Grant {
     pub pinned: Option<String>,
     /// The publisher.
     pub granted_by: String,
+    /// The steps and fields that name the secret. Only written: they are read with [`Store::references`].
+    pub fields: Vec<(String, String)>,
 }
 
 fn automation(mut row: Row) -> Result<Automation, ReadError> {
@@ -129,9 +131,30 @@ impl Store {
         const SQL: &str = "SELECT secret, hash, pinned, granted_by FROM automation_grants
              WHERE workspace = ?1 AND automation = ?2 AND environment = ?3";
         let grant = |mut row: Row| {
-            Ok(Grant { secret: row.take()?, hash: row.take()?, pinned: row.take()?, granted_by: row.take()? })
+            Ok(Grant {
+                secret: row.take()?,
+                hash: row.take()?,
+                pinned: row.take()?,
+                granted_by: row.take()?,
+                fields: Vec::new(),
+            })
         };
         self.rows(SQL, &args![workspace, automation, environment]).await?.into_iter().map(grant).collect()
+    }
+
+    /// Where automations may take a secret that has no destinations: the origin, and the environment where it counts.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn pinned_origins(
+        &self,
+        workspace: WorkspaceId,
+        secret: SecretId,
+    ) -> Result<Vec<(EnvironmentId, String)>, ReadError> {
+        const SQL: &str = "SELECT DISTINCT environment, pinned FROM automation_grants
+             WHERE workspace = ?1 AND secret = ?2 AND pinned IS NOT NULL";
+        let rows = self.rows(SQL, &args![workspace, secret]).await?;
+        rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
     }
 
     /// The automations that reference a secret, with the environment each is published in.
@@ -193,6 +216,15 @@ pub fn publish(
             ],
         ),
     ];
+    let named = grants.iter().flat_map(|grant| {
+        grant.fields.iter().map(|(step, field)| references::NewReference {
+            secret: grant.secret,
+            step: step.clone(),
+            field: field.clone(),
+        })
+    });
+    let named: Vec<_> = named.collect();
+    statements.extend(references::replace(workspace, automation, published.environment, &named));
     statements.extend(grants.iter().map(|grant| {
         Statement::new(
             "INSERT INTO automation_grants (workspace, automation, environment, secret, hash, pinned, granted_by)
@@ -211,10 +243,35 @@ pub fn publish(
     statements
 }
 
+/// Takes a definition out of an environment.
+pub fn unpublish(
+    workspace: WorkspaceId,
+    automation: AutomationId,
+    environment: EnvironmentId,
+) -> Vec<Statement> {
+    let key = || args![workspace, automation, environment];
+    let mut statements = references::replace(workspace, automation, environment, &[]);
+    statements.extend([
+        Statement::new(
+            "DELETE FROM automation_grants WHERE workspace = ?1 AND automation = ?2 AND environment = ?3",
+            key(),
+        ),
+        Statement::exactly_one(
+            "DELETE FROM automation_definitions WHERE workspace = ?1 AND automation = ?2 AND environment = ?3",
+            key(),
+        ),
+    ]);
+    statements
+}
+
 /// Removes an automation everywhere.
-pub fn delete(workspace: WorkspaceId, automation: AutomationId) -> [Statement; 4] {
+pub fn delete(workspace: WorkspaceId, automation: AutomationId) -> [Statement; 7] {
     let key = || args![workspace, automation];
+    let [schedules, triggers] = triggers::disable_everywhere(workspace, automation);
     [
+        schedules,
+        triggers,
+        references::delete_of_automation(workspace, automation),
         Statement::new("DELETE FROM automation_grants WHERE workspace = ?1 AND automation = ?2", key()),
         Statement::new("DELETE FROM automation_definitions WHERE workspace = ?1 AND automation = ?2", key()),
         crate::grants::delete_of(workspace, automation.as_bytes()),

@@ -138,6 +138,11 @@ impl Change {
         self
     }
 
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty() && self.events.is_empty()
+    }
+
     /// Whether it puts anything on the record.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()

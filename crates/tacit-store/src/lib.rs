@@ -21,6 +21,7 @@ mod writer;
 
 pub mod agent_sessions;
 pub mod automations;
+pub mod deployments;
 pub mod events;
 pub mod fingerprints;
 pub mod grants;
@@ -31,10 +32,13 @@ pub mod leases;
 pub mod people;
 pub mod principals;
 pub mod reasons;
+pub mod references;
 pub mod reminders;
 pub mod roles;
 pub mod runs;
 pub mod secrets;
+pub mod tokens;
+pub mod triggers;
 pub mod variables;
 pub mod workspaces;
 

@@ -10,10 +10,13 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../migrations/sqlite/0002_leases.sql")),
     (3, include_str!("../migrations/sqlite/0003_life.sql")),
     (4, include_str!("../migrations/sqlite/0004_access.sql")),
+    (5, include_str!("../migrations/sqlite/0005_runs.sql")),
+    (6, include_str!("../migrations/sqlite/0006_deployments.sql")),
+    (7, include_str!("../migrations/sqlite/0007_references.sql")),
 ];
 
 /// The newest schema this binary knows.
-pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
+pub(crate) const SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// The table that stands before all others: what kind of database this is and how far it has come.
 const META: &str = "CREATE TABLE IF NOT EXISTS meta (key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;

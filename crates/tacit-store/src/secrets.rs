@@ -8,9 +8,9 @@ use tacit_model::{
 };
 
 use crate::{
-    ReadError, Statement, Store,
+    ReadError, Statement, Store, references,
     reminders::{NO_REMINDER, Reminder},
-    search,
+    search, tokens,
     value::{Row, Val, args},
 };
 
@@ -390,10 +390,14 @@ pub fn insert_sent(workspace: WorkspaceId, secret: SecretId, host_key: &str) -> 
 }
 
 /// Removes a secret with all its values and frees its name.
-pub fn purge(workspace: WorkspaceId, secret: &Secret) -> [Statement; 8] {
+pub fn purge(workspace: WorkspaceId, secret: &Secret) -> [Statement; 12] {
     let key = || args![workspace, secret.id];
     [
         search::delete(workspace, secret.id),
+        tokens::delete(workspace, secret.id, None),
+        references::delete_of_secret(workspace, secret.id),
+        references::forget_uses_of(workspace, secret.id),
+        crate::deployments::delete_restores(workspace, secret.id),
         Statement::new("DELETE FROM secret_sent WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_hosts WHERE workspace = ?1 AND secret = ?2", key()),
         Statement::new("DELETE FROM secret_versions WHERE workspace = ?1 AND secret = ?2", key()),

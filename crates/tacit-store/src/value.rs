@@ -101,6 +101,7 @@ ids!(
     RunId,
     LeaseId,
     AgentSessionId,
+    DeploymentId,
     RoleId,
     GrantId,
     SessionId,

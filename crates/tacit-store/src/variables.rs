@@ -145,6 +145,14 @@ pub fn set_value(
     )
 }
 
+/// Takes a variable's value away in an environment.
+pub fn delete_value(workspace: WorkspaceId, variable: VariableId, environment: EnvironmentId) -> Statement {
+    Statement::exactly_one(
+        "DELETE FROM variable_values WHERE workspace = ?1 AND variable = ?2 AND environment = ?3",
+        args![workspace, variable, environment],
+    )
+}
+
 /// Removes a variable and frees its name.
 pub fn delete(workspace: WorkspaceId, variable: &Variable) -> [Statement; 3] {
     [

@@ -22,6 +22,8 @@ pub struct Settings {
     pub reveal_needs_reason: bool,
     /// Seconds after which a client should hide a value that was looked at.
     pub hide_after_secs: i64,
+    /// Days for which a run's history is kept.
+    pub run_keep_days: i64,
 }
 
 impl Default for Settings {
@@ -33,6 +35,7 @@ impl Default for Settings {
             allow_protected_delete: false,
             reveal_needs_reason: false,
             hide_after_secs: limits::HIDE_AFTER_SECS_DEFAULT,
+            run_keep_days: limits::RUN_KEEP_DAYS_DEFAULT,
         }
     }
 }
@@ -74,6 +77,7 @@ fn workspace(mut row: Row) -> Result<Workspace, ReadError> {
             allow_protected_delete: row.take()?,
             reveal_needs_reason: row.take()?,
             hide_after_secs: row.take()?,
+            run_keep_days: row.take()?,
         },
         created_at: row.take()?,
     })
@@ -86,9 +90,18 @@ impl Store {
     /// The database cannot be read.
     pub async fn workspace(&self, name: &WorkspaceName) -> Result<Option<Workspace>, ReadError> {
         const SQL: &str = "SELECT id, name, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete,
-             reveal_needs_reason, hide_after_secs, created_at
+             reveal_needs_reason, hide_after_secs, run_keep_days, created_at
              FROM workspaces WHERE name = ?1";
         self.row(SQL, &args![name.as_str()]).await?.map(workspace).transpose()
+    }
+
+    /// A workspace's name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn workspace_name(&self, id: WorkspaceId) -> Result<Option<WorkspaceName>, ReadError> {
+        const SQL: &str = "SELECT name FROM workspaces WHERE id = ?1";
+        self.row(SQL, &args![id]).await?.map(|mut row| row.parse()).transpose()
     }
 
     /// Every workspace, by name.
@@ -97,7 +110,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn workspaces(&self) -> Result<Vec<Workspace>, ReadError> {
         const SQL: &str = "SELECT id, name, version_keep_days, version_keep_count, deletion_window_days, allow_protected_delete,
-             reveal_needs_reason, hide_after_secs, created_at
+             reveal_needs_reason, hide_after_secs, run_keep_days, created_at
              FROM workspaces ORDER BY name";
         self.rows(SQL, &[]).await?.into_iter().map(workspace).collect()
     }
@@ -142,7 +155,7 @@ pub fn insert(workspace: &Workspace) -> Statement {
 pub fn update_settings(workspace: WorkspaceId, settings: &Settings) -> Statement {
     Statement::exactly_one(
         "UPDATE workspaces SET version_keep_days = ?2, version_keep_count = ?3, deletion_window_days = ?4, allow_protected_delete = ?5,
-             reveal_needs_reason = ?6, hide_after_secs = ?7 WHERE id = ?1",
+             reveal_needs_reason = ?6, hide_after_secs = ?7, run_keep_days = ?8 WHERE id = ?1",
         args![
             workspace,
             settings.version_keep_days,
@@ -150,7 +163,8 @@ pub fn update_settings(workspace: WorkspaceId, settings: &Settings) -> Statement
             settings.deletion_window_days,
             settings.allow_protected_delete,
             settings.reveal_needs_reason,
-            settings.hide_after_secs
+            settings.hide_after_secs,
+            settings.run_keep_days
         ],
     )
 }

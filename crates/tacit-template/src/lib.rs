@@ -1,16 +1,19 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod condition;
 mod error;
 mod filter;
 mod json;
 mod path;
 mod reference;
+mod rename;
 mod render;
 mod scan;
 mod suggest;
 mod template;
 
+pub use condition::{CONDITION_BYTES_MAX, CONDITION_DEPTH_MAX, Condition};
 pub use error::{ParseError, RenderError};
 pub use json::{JsonTemplate, RenderedJson};
 pub use path::{Path, Segment};

@@ -246,7 +246,10 @@ fn plain_text(reference: &Reference, value: Cow<'_, Value>) -> Result<String, Re
 }
 
 /// The data of a reference. A secret has none here.
-fn resolve<'s>(reference: &Reference, scope: &'s dyn Scope) -> Result<Cow<'s, Value>, RenderError> {
+pub(crate) fn resolve<'s>(
+    reference: &Reference,
+    scope: &'s dyn Scope,
+) -> Result<Cow<'s, Value>, RenderError> {
     let found = match reference {
         Reference::Secret(_) => None,
         Reference::Var(name) => scope.var(name).map(Cow::Owned),

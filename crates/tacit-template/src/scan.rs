@@ -132,7 +132,7 @@ impl<'s> Scanner<'s> {
         Ok(node)
     }
 
-    fn reference(&mut self) -> Result<Reference, ParseError> {
+    pub(crate) fn reference(&mut self) -> Result<Reference, ParseError> {
         let start = self.at;
         let root = self.take_word();
         match root {
@@ -283,7 +283,7 @@ impl<'s> Scanner<'s> {
     }
 
     /// Reads a string in double quotes, with JSON's escapes.
-    fn string(&mut self) -> Result<String, ParseError> {
+    pub(crate) fn string(&mut self) -> Result<String, ParseError> {
         let start = self.at;
         let mut escaped = false;
         let body = &self.source[start + 1..];
@@ -384,7 +384,7 @@ impl<'s> Scanner<'s> {
         self.source[..self.at].ends_with(is_space)
     }
 
-    fn error(&self, message: &str, suggestion: impl Into<String>) -> ParseError {
+    pub(crate) fn error(&self, message: &str, suggestion: impl Into<String>) -> ParseError {
         ParseError::new(self.at, message, suggestion)
     }
 
@@ -407,18 +407,23 @@ impl<'s> Scanner<'s> {
     }
 
     /// Takes ASCII bytes; `accepts` must refuse all others.
-    fn take_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'s str {
+    pub(crate) fn take_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'s str {
         let rest = self.rest();
         let end = rest.bytes().position(|byte| !accepts(byte)).unwrap_or(rest.len());
         self.at += end;
         &rest[..end]
     }
 
-    fn skip_space(&mut self) {
+    /// How far it has read.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn skip_space(&mut self) {
         self.take_while(|byte| is_space(char::from(byte)));
     }
 
-    fn eat(&mut self, token: &str) -> bool {
+    pub(crate) fn eat(&mut self, token: &str) -> bool {
         let found = self.rest().starts_with(token);
         if found {
             self.at += token.len();
@@ -426,7 +431,22 @@ impl<'s> Scanner<'s> {
         found
     }
 
-    fn peek(&self) -> Option<char> {
+    /// Takes a word if it stands next, after space, as a whole.
+    pub(crate) fn eat_word(&mut self, word: &str) -> bool {
+        self.skip_space();
+        let found = self.is_word_next(word);
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// Whether a word stands here as a whole.
+    pub(crate) fn is_word_next(&self, word: &str) -> bool {
+        self.rest().strip_prefix(word).is_some_and(|rest| !rest.bytes().next().is_some_and(is_word_byte))
+    }
+
+    pub(crate) fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
 

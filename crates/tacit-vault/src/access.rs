@@ -16,7 +16,7 @@ use tacit_audit::{Actor, ActorKind};
 use tacit_crypto::token::TokenHash;
 use tacit_model::{
     Code, EnvironmentId, EnvironmentName, Host, LeaseId, Problem, Right, Rights, RoleRef, Scope, SecretId,
-    SecretName, Timestamp, WorkspaceName, destination::HostPattern, limits, name::Folder,
+    SecretName, SecretType, Timestamp, WorkspaceName, destination::HostPattern, limits, name::Folder,
 };
 use tacit_store::{
     agent_sessions::AgentSession,
@@ -24,6 +24,7 @@ use tacit_store::{
     principals::TokenOwner,
     roles,
     secrets::{Secret, Value, Version},
+    tokens::AccessToken,
     workspaces::{Environment, Workspace},
 };
 
@@ -117,6 +118,7 @@ pub(crate) struct View {
     principals: Cache<TokenHash, Arc<Principal>>,
     secrets: Cache<String, Arc<Snapshot>>,
     versions: Cache<(SecretId, EnvironmentId), Arc<Vec<Version>>>,
+    tokens: Cache<(SecretId, EnvironmentId), Arc<Vec<AccessToken>>>,
     hosts: Cache<Host, Arc<Vec<AtHost>>>,
     /// Leases that were in force at this revision. What ends one increases the revision; that one is not there is never
     /// kept, because making one does not.
@@ -289,6 +291,7 @@ impl Vault {
             principals: Cache::default(),
             secrets: Cache::default(),
             versions: Cache::default(),
+            tokens: Cache::default(),
             hosts: Cache::default(),
             leases: Cache::default(),
             plans: Cache::default(),
@@ -333,6 +336,19 @@ impl Vault {
     }
 
     async fn principal(&self, view: &View, caller: &Caller) -> Result<Principal, Problem> {
+        // No token has this hash: it stands for whoever enabled a trigger, and of what they may do for what that needs.
+        let trigger = self.0.store.trigger_of_credential(caller.token.as_bytes()).await;
+        if let Some((workspace, enabled)) = trigger.map_err(Problem::internal)? {
+            if workspace != view.workspace.id {
+                return Err(Problem::not_found("workspace"));
+            }
+            let mut principal = self.member_or_account(view, enabled.owner, None).await?;
+            for holding in &mut principal.holdings {
+                holding.rights = holding.rights.and(Rights::TRIGGER);
+            }
+            principal.rights = principal.rights.and(Rights::TRIGGER);
+            return Ok(principal);
+        }
         let (owner, expires_at) = self.token_owner(caller.token, caller.now).await?;
         match owner {
             Owner::Account(owner) => self.member_or_account(view, owner, expires_at).await,
@@ -455,6 +471,24 @@ impl Vault {
         let versions = Arc::new(self.0.store.versions(view.workspace.id, secret, environment).await?);
         view.versions.keep((secret, environment), Arc::clone(&versions));
         Ok(versions)
+    }
+
+    /// The kept tokens that were fetched with a value, newest first, sealed. Only client credentials have any.
+    pub(crate) async fn sealed_tokens(
+        &self,
+        view: &View,
+        secret: &Secret,
+        environment: EnvironmentId,
+    ) -> Result<Arc<Vec<AccessToken>>, Stop> {
+        if secret.kind != SecretType::Oauth2ClientCredentials {
+            return Ok(Arc::default());
+        }
+        if let Some(tokens) = view.tokens.find(&(secret.id, environment)) {
+            return Ok(tokens);
+        }
+        let tokens = Arc::new(self.0.store.access_tokens(view.workspace.id, secret.id, environment).await?);
+        view.tokens.keep((secret.id, environment), Arc::clone(&tokens));
+        Ok(tokens)
     }
 
     /// The secrets bound to a host or sent there, one more than may be scanned for at most.

@@ -9,8 +9,8 @@
 use std::marker::PhantomData;
 
 use tacit_model::{
-    Code, Destination, EnvironmentId, EnvironmentName, Place, Problem, Right, Rights, SecretId, SecretName,
-    Target, Visibility, destination::ResponseRule,
+    Code, Destination, EnvironmentId, EnvironmentName, HostKey, Place, Problem, Right, Rights, Scheme,
+    SecretId, Target, Visibility, destination::ResponseRule,
 };
 
 use crate::access::Snapshot;
@@ -90,6 +90,7 @@ pub(crate) struct Purpose<'a> {
     pub(crate) target: &'a Target,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
+    pub(crate) other_path: Option<&'a str>,
     pub(crate) place: &'a Place,
     pub(crate) environment: EnvironmentId,
     pub(crate) environment_name: &'a EnvironmentName,
@@ -117,6 +118,8 @@ pub(crate) struct Permitted<'a> {
     pub(crate) destination: Option<&'a Destination>,
     pub(crate) response: ResponseRule,
     pub(crate) echoes: bool,
+    /// What the destinations that allow it say of an SFTP server's key.
+    pub(crate) host_keys: Vec<HostKey>,
 }
 
 /// Whether a value may be put into a request.
@@ -155,7 +158,9 @@ pub(crate) fn use_in_request<'a>(
             // anywhere.
             Authority::Leased(_) | Authority::NotLeased | Authority::NoGrant => false,
         };
-        if snapshot.secret.visibility == Visibility::Restricted || !may_look {
+        // Of an SFTP server without a destination nobody has said which key it has.
+        let is_pinned = purpose.target.scheme() != Scheme::Sftp;
+        if snapshot.secret.visibility == Visibility::Restricted || !may_look || !is_pinned {
             return Err(destination_required(snapshot, purpose));
         }
         return Ok(Permitted {
@@ -163,12 +168,14 @@ pub(crate) fn use_in_request<'a>(
             destination: None,
             response: ResponseRule::Scrub,
             echoes: true,
+            host_keys: Vec::new(),
         });
     }
     let matching: Vec<&Destination> = snapshot
         .secret
         .destinations
         .matching(purpose.target, purpose.method, purpose.path, purpose.environment_name)
+        .filter(|destination| purpose.other_path.is_none_or(|path| destination.means_path(path)))
         .collect();
     if matching.is_empty() {
         return Err(destination_not_allowed(snapshot, purpose));
@@ -185,6 +192,7 @@ pub(crate) fn use_in_request<'a>(
         destination: Some(first),
         response,
         echoes: placed.iter().any(|d| d.echoes),
+        host_keys: placed.iter().filter_map(|d| d.host_key.clone()).collect(),
     })
 }
 
@@ -237,6 +245,20 @@ pub(crate) fn reseal_for_rollback(
     Ok(Authorized::new(snapshot, environment, revision))
 }
 
+/// Whether the value in force of one environment may be sealed anew as the next version in another one, by somebody with
+/// these rights there. What others gain by it is `Vault::check_copy`'s. A value that is switched off stays where it is.
+pub(crate) fn reseal_for_copy(
+    rights: Rights,
+    snapshot: &Snapshot,
+    (from, to): (EnvironmentId, EnvironmentId),
+    revision: i64,
+) -> Result<(Authorized<Reseal>, Authorized<Reseal>), Problem> {
+    require(rights, Right::SecretWrite)?;
+    check_is_on(snapshot, from)?;
+    check_has_value(snapshot, from)?;
+    Ok((Authorized::new(snapshot, from, revision), Authorized::new(snapshot, to, revision)))
+}
+
 fn check_is_on(snapshot: &Snapshot, environment: EnvironmentId) -> Result<(), Problem> {
     let name = &snapshot.secret.name;
     if snapshot.secret.deleted_at.is_some() {
@@ -261,24 +283,43 @@ fn check_has_value(snapshot: &Snapshot, environment: EnvironmentId) -> Result<()
         .suggest(format!("set one: tacit secrets set {} --env ENVIRONMENT", quoted(name))))
 }
 
-/// A name as it is written on a command line.
-pub(crate) fn quoted(name: &SecretName) -> String {
-    if name.is_identifier() { name.to_string() } else { format!("\"{name}\"") }
+/// Something as a shell takes it. Names, paths and places are chosen by others than who pastes the command.
+fn quoted(text: &impl ToString) -> String {
+    let text = text.to_string();
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:%@+,=".contains(&b);
+    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn aimed(problem: Problem, snapshot: &Snapshot, purpose: &Purpose<'_>) -> Problem {
+    if purpose.target.scheme() == Scheme::Sftp {
+        // A destination without the server's key is none, and only whoever runs the server can say what the key is.
+        return problem.suggest(format!(
+            "if it should go there, someone who may aim it can add a destination with the fingerprint of the server's key: \
+             {{\"host\": \"{}\", \"scheme\": \"sftp\", \"port\": {}, \"host_key\": \"SHA256:…\"}}",
+            purpose.target.host(),
+            purpose.target.port()
+        ));
+    }
     let secret = &snapshot.secret;
     let mut destination = Destination::for_target(purpose.target, purpose.place.clone());
-    let mut command = format!("{} --to {}", quoted(&secret.name), purpose.target);
+    let mut command = format!("{} --to ", quoted(&secret.name));
     let is_known = secret.destinations.0.iter().any(|known| known.matches_origin(purpose.target));
     if is_known && *purpose.place != Place::Path {
         // It may go there for something: not for everything, then.
         destination = destination.narrowed_to(purpose.method, purpose.path);
-        command = format!("{command}{} --method {}", purpose.path, purpose.method);
+        let to = format!("{}{}", purpose.target, purpose.path);
+        command.push_str(&format!("{} --method {}", quoted(&to), quoted(&purpose.method)));
+    } else {
+        command.push_str(&quoted(purpose.target));
+    }
+    if *purpose.place != Place::Auth {
+        command.push_str(&format!(" --place {}", quoted(purpose.place)));
     }
     let json = serde_json::to_string(&destination).unwrap_or_default();
     let how = if secret.visibility == Visibility::Restricted {
-        format!("together with new values, because the secret is restricted: tacit secrets set {command}")
+        format!(
+            "together with new values, because the secret is restricted: tacit secrets set --add {command}"
+        )
     } else {
         format!("tacit secrets policy --add {command}")
     };

@@ -3,24 +3,30 @@
 //! Publishing compiles the definition, checks that everything it references exists and that the publisher may use each
 //! secret, and writes the automation's own grants, bound to the hash of exactly this content.
 
-use std::collections::BTreeSet;
+mod compiled;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
 use tacit_model::{
-    Automation, AutomationId, Code, EnvironmentId, EnvironmentName, Issue, Problem, Right, SecretName,
-    Target, Timestamp, Visibility, limits,
+    Automation, AutomationId, Code, EnvironmentId, EnvironmentName, Problem, Right, SecretName, Target,
+    Timestamp, Visibility, limits,
 };
 use tacit_store::automations as rows;
-use tacit_template::Reference;
 
 use crate::{
-    Caller, HttpTemplate, Stop, Vault,
+    Caller, Stop, Vault,
     access::{Access, Snapshot},
     authorize::require,
+    literals::literal_warnings,
     new_id,
     precondition::definition_tag,
     settle, settle_change,
+    triggers::republish_triggers,
 };
+
+pub(crate) use compiled::{Compiled, compile, fields_in, references};
+use compiled::{Missing, address_warnings, all_unknown, check_auth_types, check_sent_fields, unknown};
 
 /// What publishing did, or would do.
 #[derive(Clone, Debug)]
@@ -37,6 +43,8 @@ pub struct PublishedAutomation {
     pub variables: Vec<String>,
     /// Whether the automation is new.
     pub created: bool,
+    /// Whether the same definition was published there before.
+    pub unchanged: bool,
     /// What the publisher should know.
     pub warnings: Vec<String>,
     /// What its `ETag` is.
@@ -56,59 +64,8 @@ pub struct AutomationListed {
     pub published_at: Timestamp,
 }
 
-fn object(id: AutomationId, name: &SecretName) -> Object {
+pub(crate) fn object(id: AutomationId, name: &SecretName) -> Object {
     Object::new(ObjectKind::Automation, *id.as_bytes(), name.as_str())
-}
-
-/// A definition whose steps compiled.
-struct Compiled {
-    steps: Vec<HttpTemplate>,
-    secrets: BTreeSet<String>,
-    variables: BTreeSet<String>,
-}
-
-/// The secrets and variables that a definition names.
-pub(crate) fn references(definition: &Automation) -> Result<(BTreeSet<String>, BTreeSet<String>), Problem> {
-    let compiled = compile(definition)?;
-    Ok((compiled.secrets, compiled.variables))
-}
-
-fn compile(definition: &Automation) -> Result<Compiled, Problem> {
-    let issues = definition.issues();
-    if !issues.is_empty() {
-        return Err(Problem::invalid_fields(issues));
-    }
-    let mut compiled = Compiled { steps: Vec::new(), secrets: BTreeSet::new(), variables: BTreeSet::new() };
-    for (at, step) in definition.steps.iter().enumerate() {
-        let template = HttpTemplate::compile(&step.http, &format!("steps[{at}].http."))?;
-        compiled.secrets.extend(template.slots.iter().map(|slot| slot.name.to_string()));
-        for reference in template.data_references() {
-            match reference {
-                Reference::Var(name) => {
-                    compiled.variables.insert(name.clone());
-                }
-                Reference::Step { id, .. }
-                    if !definition.steps[..at].iter().any(|earlier| earlier.id == *id) =>
-                {
-                    return Err(unknown(
-                        format!("steps[{at}].http"),
-                        format!("references the step `{id}`, which does not come before it"),
-                    )
-                    .suggest("reference an earlier step by its id"));
-                }
-                _ => {}
-            }
-        }
-        compiled.steps.push(template);
-    }
-    Ok(compiled)
-}
-
-fn unknown(field: impl Into<String>, message: String) -> Problem {
-    let field = field.into();
-    let mut problem = Problem::new(Code::UnknownReference, format!("`{field}` {message}"));
-    problem.issues = vec![Issue::new(field, message)];
-    problem
 }
 
 impl Vault {
@@ -154,8 +111,11 @@ impl Vault {
             Err(problem) if problem.code == Code::PlacementNotAllowed => return Err(refuse(problem).await),
             Err(problem) => return Err(problem.into()),
         };
-        let secrets = self.referenced_secrets(access, &compiled).await?;
-        self.check_variables(access, &compiled).await?;
+        let secrets = self.referenced(access, &compiled).await?;
+        check_auth_types(&compiled, &secrets)?;
+        if let Err(problem) = check_sent_fields(&compiled, &secrets) {
+            return Err(refuse(problem).await);
+        }
         for snapshot in &secrets {
             let rights = access.rights_on(&snapshot.secret, environment.map(|environment| environment.id));
             if let Err(problem) = require(rights, Right::SecretUse) {
@@ -180,13 +140,15 @@ impl Vault {
         }
         let hash = tacit_crypto::sha256(text.as_bytes());
         let before = self.0.store.published(workspace, automation.id).await?;
-        if let Some(before) = before.iter().find(|published| published.environment == environment.id) {
+        let before = before.iter().find(|published| published.environment == environment.id);
+        if let Some(before) = before {
             access.check_tag(&definition_tag(&before.hash))?;
         } else {
             // Whoever has seen one has seen another one than this.
             access.check_tag("")?;
         }
-        let mut warnings = Vec::new();
+        let mut warnings = literal_warnings(definition);
+        warnings.extend(address_warnings(&compiled, &secrets));
         let mut grants = Vec::new();
         for snapshot in &secrets {
             let pinned = pinned_origin(access, snapshot, environment.id, &compiled);
@@ -205,6 +167,7 @@ impl Vault {
                 hash,
                 pinned,
                 granted_by: access.principal.actor.to_string(),
+                fields: compiled.fields_of(&snapshot.secret.name),
             });
         }
         let result = PublishedAutomation {
@@ -212,8 +175,9 @@ impl Vault {
             environment: environment.name.clone(),
             hash,
             secrets: secrets.iter().map(|snapshot| snapshot.secret.name.to_string()).collect(),
-            variables: compiled.variables.iter().cloned().collect(),
+            variables: compiled.variables.keys().cloned().collect(),
             created,
+            unchanged: before.is_some_and(|before| before.hash == hash),
             warnings,
             tag: definition_tag(&hash),
         };
@@ -225,7 +189,7 @@ impl Vault {
             definition: text,
             hash,
             published_at: access.now,
-            published_by: access.principal.actor.to_string(),
+            published_by: access.principal.author().to_string(),
         };
         let detail = Detail { definition_hash: Some(hash), ..Detail::default() };
         let mut event = self.event(
@@ -240,35 +204,35 @@ impl Vault {
         if created {
             change = change.and(rows::insert(workspace, &automation));
         }
-        change = change.and_all(rows::publish(workspace, automation.id, &published, &grants)).record(&event);
+        change = change
+            .and_all(rows::publish(workspace, automation.id, &published, &grants))
+            .and_all(republish_triggers(workspace, automation.id, environment.id, definition))
+            .record(&event);
         self.0.store.write(change).await?;
         Ok(result)
     }
 
-    async fn referenced_secrets(
-        &self,
-        access: &Access,
-        compiled: &Compiled,
-    ) -> Result<Vec<std::sync::Arc<Snapshot>>, Stop> {
-        let mut found: Vec<std::sync::Arc<Snapshot>> = Vec::new();
+    /// The secrets that a definition names. What is not there, variables too, is refused, all of it at once.
+    async fn referenced(&self, access: &Access, compiled: &Compiled) -> Result<Vec<Arc<Snapshot>>, Stop> {
+        let mut found: Vec<Arc<Snapshot>> = Vec::new();
+        let mut missing = Vec::new();
         for name in &compiled.secrets {
             let parsed: SecretName = name.parse().map_err(Problem::internal)?;
             let snapshot = self.snapshot_or_deleted(&access.view, &parsed.key()).await?;
             let snapshot = snapshot
                 .filter(|snapshot| snapshot.secret.deleted_at.is_none() && access.sees(&snapshot.secret));
             let Some(snapshot) = snapshot else {
-                return Err(unknown_secret(&parsed).into());
+                let steps: BTreeSet<_> =
+                    compiled.fields_of(&parsed).into_iter().map(|(step, _)| step).collect();
+                missing.push(Missing { what: "secret", name: name.clone(), steps });
+                continue;
             };
             // Names ignore case: two spellings are one secret and one grant.
             if !found.iter().any(|other| other.secret.id == snapshot.secret.id) {
                 found.push(snapshot);
             }
         }
-        Ok(found)
-    }
-
-    async fn check_variables(&self, access: &Access, compiled: &Compiled) -> Result<(), Stop> {
-        for name in &compiled.variables {
+        for (name, steps) in &compiled.variables {
             let known = match name.parse::<SecretName>() {
                 Ok(parsed) => {
                     let found = self.0.store.variable(access.view.workspace.id, &parsed.key()).await?;
@@ -277,12 +241,10 @@ impl Vault {
                 Err(_) => false,
             };
             if !known {
-                return Err(unknown("steps", format!("reference the variable `{name}`, which is not there"))
-                    .suggest("create it: tacit vars set")
-                    .into());
+                missing.push(Missing { what: "variable", name: name.clone(), steps: steps.clone() });
             }
         }
-        Ok(())
+        if missing.is_empty() { Ok(found) } else { Err(all_unknown(missing).into()) }
     }
 
     /// An automation's definition in an environment, or in the first unprotected one if none is named; and its tag.
@@ -296,21 +258,31 @@ impl Vault {
         environment: Option<&EnvironmentName>,
     ) -> Result<(String, String), Problem> {
         settle!(self, caller, |access| async {
-            let automation = self.automation(&access, name).await?;
-            let environment = match environment {
-                Some(name) => Some(access.environment(name)?),
-                None => access.view.environments.iter().find(|environment| !environment.protected),
-            };
-            let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
-            // A definition names secrets: it is for those who may list all of its environment.
-            let found = published.into_iter().find(|published| {
-                environment.is_some_and(|environment| environment.id == published.environment)
-                    && access.rights_in(published.environment).has(Right::SecretList)
-            });
-            let found = found.ok_or_else(|| not_deployed(name))?;
+            let (_, found) = self.published_automation(&access, name, environment).await?;
             let tag = definition_tag(&found.hash);
             Ok((found.definition, tag))
         })
+    }
+
+    /// What is published of an automation in an environment, or in the first unprotected one if none is named.
+    pub(crate) async fn published_automation(
+        &self,
+        access: &Access,
+        name: &SecretName,
+        environment: Option<&EnvironmentName>,
+    ) -> Result<(rows::Automation, rows::Published), Stop> {
+        let automation = self.automation(access, name).await?;
+        let environment = match environment {
+            Some(name) => Some(access.environment(name)?),
+            None => access.view.environments.iter().find(|environment| !environment.protected),
+        };
+        let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+        // A definition names secrets: it is for those who may list all of its environment.
+        let found = published.into_iter().find(|published| {
+            environment.is_some_and(|environment| environment.id == published.environment)
+                && access.rights_in(published.environment).has(Right::SecretList)
+        });
+        Ok((automation, found.ok_or_else(|| not_deployed(name))?))
     }
 
     /// Automations by name, and the key after which the next page begins.
@@ -373,6 +345,19 @@ impl Vault {
                     .await);
             }
             let published = self.0.store.published(access.view.workspace.id, automation.id).await?;
+            // What runs in protected environments is for those who deploy there.
+            let protected = access.view.environments.iter().filter(|environment| environment.protected);
+            let mut deployed = protected.filter(|e| published.iter().any(|p| p.environment == e.id));
+            let undeployed =
+                deployed.try_for_each(|environment| require(access.rights_in(environment.id), Right::Deploy));
+            if let Err(mut problem) = undeployed {
+                problem.detail = format!(
+                    "`{name}` is published in a protected environment, and to take it away there needs the right `deploy`"
+                );
+                return Err(self
+                    .refuse(&access, Verb::AutomationDelete, object(automation.id, name), problem)
+                    .await);
+            }
             if access.has_condition() {
                 // Of the definitions that it has, the one that `GET` shows.
                 let shown = access.view.environments.iter().find(|environment| !environment.protected);
@@ -429,7 +414,7 @@ fn require_list(access: &Access) -> Result<(), Problem> {
 
 /// The one origin that a secret without destinations may go to from this definition: written out, the same in every
 /// step that uses it, and published by someone who may look at the value anyway.
-fn pinned_origin(
+pub(crate) fn pinned_origin(
     access: &Access,
     snapshot: &Snapshot,
     environment: EnvironmentId,
@@ -441,8 +426,8 @@ fn pinned_origin(
         return None;
     }
     let mut origins = BTreeSet::new();
-    for step in &compiled.steps {
-        if step.slots.iter().any(|slot| slot.name.key() == snapshot.secret.name.key()) {
+    for (_, step) in &compiled.steps {
+        if step.slots().iter().any(|slot| slot.name.key() == snapshot.secret.name.key()) {
             let (target, _) = Target::parse_url(step.literal_origin()?).ok()?;
             origins.insert(target.to_string());
         }

@@ -52,7 +52,7 @@ pub(crate) struct Comparisons(Mutex<HashMap<[u8; 16], (i64, u32)>>);
 
 impl Comparisons {
     /// Takes one, or says in how many seconds there is one again.
-    fn spend(&self, principal: &[u8; 16], now: Timestamp) -> Result<(), u64> {
+    pub(crate) fn spend(&self, principal: &[u8; 16], now: Timestamp) -> Result<(), u64> {
         let minute = now.as_millis().div_euclid(60_000);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.retain(|_, (of, _)| *of == minute);
@@ -184,7 +184,7 @@ impl Vault {
     }
 }
 
-fn likeness(from: Option<&Print>, to: Option<&Print>) -> Likeness {
+pub(crate) fn likeness(from: Option<&Print>, to: Option<&Print>) -> Likeness {
     let (Some(from), Some(to)) = (from, to) else { return Likeness::Missing };
     match (&from.fingerprint, &to.fingerprint) {
         // A user name beside a password is part of the value, and everybody sees it.

@@ -13,6 +13,7 @@ use tacit_model::{Destinations, EnvironmentId, Problem, WorkspaceId};
 use tacit_store::{
     Change, Statement,
     secrets::{Secret, Version},
+    tokens::AccessToken,
 };
 
 use crate::{
@@ -27,6 +28,26 @@ pub(crate) struct Recorded<V: Verb>(Authorized<V>);
 impl<V: Verb> Recorded<V> {
     pub(crate) fn environment(&self) -> EnvironmentId {
         self.0.environment()
+    }
+}
+
+/// A sealed record, and what it was sealed as: a version of a value, or a token that was fetched with one.
+#[derive(Clone, Copy)]
+pub(crate) struct Sealed<'a> {
+    number: i64,
+    purpose: Purpose,
+    record: &'a [u8],
+}
+
+impl<'a> From<&'a Version> for Sealed<'a> {
+    fn from(version: &'a Version) -> Self {
+        Self { number: version.version, purpose: Purpose::SecretValue, record: &version.sealed }
+    }
+}
+
+impl<'a> From<&'a AccessToken> for Sealed<'a> {
+    fn from(token: &'a AccessToken) -> Self {
+        Self { number: token.serial, purpose: Purpose::FetchedToken, record: &token.sealed }
     }
 }
 
@@ -54,11 +75,26 @@ impl Vault {
         events: &[Event],
         first_sent: Vec<Statement>,
     ) -> Result<(Vec<Recorded<V>>, i64), Stop> {
+        self.record_intent_with(workspace, revision, proofs, events, first_sent, None).await
+    }
+
+    /// The same with a statement that must be so together with the intent: that this node has the run, and that the step
+    /// has begun.
+    pub(crate) async fn record_intent_with<V: Opens>(
+        &self,
+        workspace: WorkspaceId,
+        revision: i64,
+        proofs: Vec<Authorized<V>>,
+        events: &[Event],
+        first_sent: Vec<Statement>,
+        beside: Option<Statement>,
+    ) -> Result<(Vec<Recorded<V>>, i64), Stop> {
         if proofs.iter().any(|proof| proof.revision() != revision) || events.is_empty() {
             return Err(Problem::internal("a proof and its intent do not belong together").into());
         }
         let change = events.iter().fold(Change::new(workspace).only_at(revision), Change::record);
         let change = if first_sent.is_empty() { change } else { change.and_all(first_sent).bump() };
+        let change = change.and_all(beside);
         let committed = self.0.store.write(change).await?;
         Ok((proofs.into_iter().map(Recorded).collect(), committed.revision))
     }
@@ -92,22 +128,19 @@ impl Vault {
         workspace: WorkspaceId,
         proof: &Recorded<V>,
         snapshot: &Snapshot,
-        version: &Version,
+        sealed: impl Into<Sealed<'_>>,
     ) -> Result<SecretValue, Problem> {
+        let Sealed { number, purpose, record } = sealed.into();
         let (secret, environment) = (proof.0.secret(), proof.0.environment());
         if snapshot.secret.id != secret {
             return Err(Problem::internal("a proof was presented for another secret"));
         }
-        let generation = tacit_crypto::generation_of(&version.sealed).map_err(Problem::internal)?;
+        let generation = tacit_crypto::generation_of(record).map_err(Problem::internal)?;
         let key = self.0.keys.generation(workspace, environment, generation).await?;
-        let context = self.context(
-            workspace,
-            environment,
-            version.version,
-            &snapshot.secret,
-            &snapshot.secret.destinations,
-        );
-        tacit_crypto::open(&key.handle, generation, &context, &version.sealed).map_err(Problem::internal)
+        let what = (number, purpose);
+        let context =
+            self.context(workspace, environment, what, &snapshot.secret, &snapshot.secret.destinations);
+        tacit_crypto::open(&key.handle, generation, &context, record).map_err(Problem::internal)
     }
 
     /// Seals a value for its place. Sealing needs no proof: it takes a value and yields ciphertext.
@@ -115,38 +148,66 @@ impl Vault {
         &self,
         workspace: WorkspaceId,
         environment: EnvironmentId,
-        snapshot: &Secret,
+        secret: &Secret,
         version: i64,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, Problem> {
+        self.seal_as((version, Purpose::SecretValue), workspace, environment, secret, plaintext).await
+    }
+
+    /// The same of a token that was fetched with a value.
+    pub(crate) async fn seal_token(
+        &self,
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+        secret: &Secret,
+        serial: i64,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, Problem> {
+        self.seal_as((serial, Purpose::FetchedToken), workspace, environment, secret, plaintext).await
+    }
+
+    async fn seal_as(
+        &self,
+        what: (i64, Purpose),
+        workspace: WorkspaceId,
+        environment: EnvironmentId,
+        secret: &Secret,
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, Problem> {
         let key = self.0.keys.newest(workspace, environment).await?;
-        let context = self.context(workspace, environment, version, snapshot, &snapshot.destinations);
+        let context = self.context(workspace, environment, what, secret, &secret.destinations);
         tacit_crypto::seal(&key.handle, key.generation, &context, plaintext).map_err(Problem::internal)
     }
 
-    /// From ciphertext to ciphertext: the same value under another policy or as another version.
+    /// From ciphertext to ciphertext: the same value under another policy, as another version or in another environment. One
+    /// proof is for where it is and one for where it goes; within an environment they are the same.
     pub(crate) async fn reseal(
         &self,
         workspace: WorkspaceId,
-        proof: &Authorized<Reseal>,
+        (here, there): (&Authorized<Reseal>, &Authorized<Reseal>),
         old: &Snapshot,
-        version: &Version,
+        sealed: impl Into<Sealed<'_>>,
         new_destinations: &Destinations,
-        new_version: i64,
+        new_number: i64,
     ) -> Result<Vec<u8>, Problem> {
-        let (secret, environment) = (proof.secret(), proof.environment());
-        if old.secret.id != secret {
+        let Sealed { number, purpose, record } = sealed.into();
+        if old.secret.id != here.secret() || old.secret.id != there.secret() {
             return Err(Problem::internal("a proof was presented for another secret"));
         }
-        let generation = tacit_crypto::generation_of(&version.sealed).map_err(Problem::internal)?;
-        let from_key = self.0.keys.generation(workspace, environment, generation).await?;
-        let to_key = self.0.keys.newest(workspace, environment).await?;
-        let from =
-            self.context(workspace, environment, version.version, &old.secret, &old.secret.destinations);
-        let to = self.context(workspace, environment, new_version, &old.secret, new_destinations);
+        if here.revision() != there.revision() {
+            return Err(Problem::internal("two proofs were made from different revisions"));
+        }
+        let generation = tacit_crypto::generation_of(record).map_err(Problem::internal)?;
+        let from_key = self.0.keys.generation(workspace, here.environment(), generation).await?;
+        let to_key = self.0.keys.newest(workspace, there.environment()).await?;
+        let (secret, destinations) = (&old.secret, &old.secret.destinations);
+        let from = self.context(workspace, here.environment(), (number, purpose), secret, destinations);
+        let to =
+            self.context(workspace, there.environment(), (new_number, purpose), secret, new_destinations);
         tacit_crypto::reseal(
             Place { key: &from_key.handle, generation, context: &from },
-            &version.sealed,
+            record,
             Place { key: &to_key.handle, generation: to_key.generation, context: &to },
         )
         .map_err(Problem::internal)
@@ -158,7 +219,7 @@ impl Vault {
         &self,
         workspace: WorkspaceId,
         environment: EnvironmentId,
-        version: i64,
+        (number, purpose): (i64, Purpose),
         secret: &Secret,
         destinations: &Destinations,
     ) -> RecordContext {
@@ -178,8 +239,8 @@ impl Vault {
             workspace: *workspace.as_bytes(),
             environment: *environment.as_bytes(),
             secret: *secret.id.as_bytes(),
-            version: version.unsigned_abs(),
-            purpose: Purpose::SecretValue,
+            version: number.unsigned_abs(),
+            purpose,
             policy_hash: policy_hash(&policy),
         }
     }

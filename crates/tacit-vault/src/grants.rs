@@ -393,7 +393,7 @@ impl Vault {
     }
 
     /// What the principal of a grant holds, by membership and grants.
-    async fn held_by(&self, access: &Access, grant: &Grant) -> Result<Vec<Holding>, Stop> {
+    pub(crate) async fn held_by(&self, access: &Access, grant: &Grant) -> Result<Vec<Holding>, Stop> {
         let (workspace, id) = (access.view.workspace.id, grant.principal);
         let membership = match grant.kind.as_str() {
             "user" => {

@@ -72,7 +72,7 @@ pub struct LeaseGiven {
 }
 
 /// A lease that was in force when it was looked at. Made only here; whether it still is, [`Vault::current_lease`] says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     /// The id.
     pub id: LeaseId,
@@ -93,7 +93,7 @@ pub struct Lease {
 }
 
 /// A secret of a lease.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LeasedSecret {
     /// Its id, by which it is bound.
     pub secret: SecretId,

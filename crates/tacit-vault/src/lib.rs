@@ -15,6 +15,7 @@ mod automations;
 mod budgets;
 mod compare;
 mod decrypt;
+mod deployments;
 mod events;
 mod explain;
 mod grants;
@@ -26,9 +27,11 @@ mod invitations;
 mod isolation;
 mod keyring;
 mod leases;
+mod literals;
 mod manifest;
 mod members;
 mod pace;
+mod plain;
 mod precondition;
 mod proposals;
 mod reasons;
@@ -40,7 +43,12 @@ mod second_factor;
 mod secrets;
 mod sessions;
 mod setup;
+mod sftp;
+mod steps;
+mod storage;
+mod triggers;
 mod upkeep;
+mod usages;
 mod uses;
 mod value_rules;
 mod values;
@@ -51,7 +59,7 @@ mod workspaces;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use tacit_crypto::RootKey;
@@ -63,6 +71,10 @@ pub use accounts::{NewToken, ServiceAccountInfo, WhoAmI};
 pub use agents::{AgentSessionGiven, AgentSessionInfo, NewAgentSession};
 pub use automations::{AutomationListed, PublishedAutomation};
 pub use compare::{Comparison, Likeness};
+pub use deployments::{
+    Deployed, Deployment, DeploymentPlan, Difference, NewDeployment, PlannedAutomation, PlannedSecret,
+    PlannedVariable, Relation,
+};
 pub use events::{EventFilter, RecordedEvent};
 pub use explain::{Accessor, Reason, Standing};
 pub use grants::{GrantInfo, Grantee, NewGrant};
@@ -77,11 +89,16 @@ pub use proposals::NewProposal;
 pub use recovery::Recovered;
 pub use removal::Deletion;
 pub use roles::RoleInfo;
-pub use runs::{RunRecord, RunStarted, RunTicket};
+pub use runs::{
+    Fired, NewRun, Node, RecoveredRuns, RunFilter, RunMark, RunQueued, RunRecord, RunStarted, RunTicket,
+};
 pub use second_factor::{AccountInfo, Enrolment, PasswordChange};
 pub use secrets::{NewSecret, SecretFilter, SecretOverview, SecretPatch, ValueOverview};
 pub use sessions::{By, SessionInfo, SignIn, SignedIn, SignedInBy};
 pub use setup::{FirstOwner, open_instance};
+pub use sftp::{SftpActionTemplate, SftpTemplate};
+pub use steps::{StepTemplate, condition};
+pub use storage::{StorageActionTemplate, StorageTemplate};
 /// Recognising what a client presents: the broker has no other business with cryptography.
 pub use tacit_crypto::{
     placeholder::{Shape, find_placeholders, generate_placeholder, placeholder_hash},
@@ -89,11 +106,15 @@ pub use tacit_crypto::{
     token::{TokenHash, TokenKind, parse as parse_token},
 };
 pub use tacit_store::people::SessionKind;
+pub use tacit_store::references::ObservedUse;
 pub use tacit_store::reminders::Reminder;
+pub use triggers::{ScheduleInfo, Scheduled, TriggersEnabled, TriggersInfo};
 pub use upkeep::Upkeep;
+pub use usages::{Usages, UsingAutomation};
 pub use uses::{
-    Coverage, Intents, Opened, OpenedValue, Outcome, PlanId, PreparedUse, RecordedUse, ScannedValue, Scans,
-    SecretSlot, UseRequest, Using,
+    Coverage, Fetch, Intents, Opened, OpenedValue, Outcome, PlanId, PreparedFetch, PreparedUse,
+    RecordedFetch, RecordedUse, ScannedValue, Scans, SecretSlot, TokenKey, UseRequest, UsedToken, Using,
+    no_token,
 };
 pub use values::Revealed;
 pub use variables::{VariableOverview, VariablePatch};
@@ -118,6 +139,10 @@ struct Inner {
     sign_in_by_address: pace::Pace,
     /// How often somebody looked at a value.
     reveals: pace::Pace,
+    /// How many runs of a workspace waited, and when that was.
+    waiting: Mutex<HashMap<tacit_model::WorkspaceId, (tacit_model::Timestamp, i64)>>,
+    /// How often each webhook was called.
+    hook_calls: pace::Pace,
     /// Passwords that may be hashed at the same time.
     hashing: tokio::sync::Semaphore,
     /// Somebody wants the upkeep to be thorough, soon.
@@ -126,6 +151,10 @@ struct Inner {
     comparisons: compare::Comparisons,
     /// Leases' tokens that were used from where they are not for.
     elsewhere: leases::Elsewhere,
+    /// How fetched tokens fared.
+    tokens: uses::Tokens,
+    /// Uses that were written down a moment ago.
+    observed: uses::Observed,
 }
 
 impl Vault {
@@ -147,10 +176,14 @@ impl Vault {
                 limits::SIGN_IN_BY_ADDRESS_REFILL_SECS,
             ),
             reveals: pace::Pace::new(limits::REVEALS_BURST, limits::REVEALS_REFILL_SECS),
+            waiting: Mutex::default(),
+            hook_calls: pace::Pace::new(limits::HOOK_CALLS_BURST, limits::HOOK_CALLS_REFILL_SECS),
             hashing: tokio::sync::Semaphore::new(limits::PASSWORDS_HASHED_AT_ONCE),
             upkeep_wanted: tokio::sync::Notify::new(),
             comparisons: compare::Comparisons::default(),
             elsewhere: leases::Elsewhere::default(),
+            tokens: uses::Tokens::default(),
+            observed: uses::Observed::default(),
         }))
     }
 

@@ -2,13 +2,18 @@
 //! automations name them. References only. A value is in none of it, and bringing it into another workspace says which values
 //! are missing there.
 
+mod mapping;
+mod template;
+
+use std::collections::BTreeSet;
+
 use tacit_audit::{Detail, Object, ObjectKind, Outcome, Verb};
 use tacit_model::{Automation, EnvironmentName, Problem, Right, Scope, SecretName, limits, name::Folder};
 use tacit_store::{Change, secrets::Filter};
 
 use crate::{
     Caller, NewSecret, Stop, VariablePatch, Vault, access::Access, authorize::require,
-    automations::references, settle,
+    automations::references, literals::literal_warnings, settle,
 };
 
 /// A secret without its values, and where it has some.
@@ -41,6 +46,20 @@ pub struct Manifest {
     pub variables: Vec<ManifestVariable>,
     /// Automations by name, as they are published in the first environment that is not protected.
     pub automations: Vec<Automation>,
+    /// Of what was exported: fields of definitions that seem to hold a credential, which then travels with them.
+    pub warnings: Vec<String>,
+}
+
+impl Manifest {
+    /// Adds a definition as it is stored.
+    fn add(&mut self, definition: &str) -> Result<(), Problem> {
+        let definition: Automation = serde_json::from_str(definition).map_err(Problem::internal)?;
+        let name = &definition.name;
+        let warnings = literal_warnings(&definition).into_iter().map(|warning| format!("{name}: {warning}"));
+        self.warnings.extend(warnings);
+        self.automations.push(definition);
+        Ok(())
+    }
 }
 
 /// What an import did with one thing, or would do.
@@ -63,12 +82,16 @@ pub enum Imported {
 pub struct ImportedItem {
     /// Its name.
     pub name: SecretName,
+    /// Its name in the manifest, where that was mapped to another one.
+    pub from: Option<SecretName>,
     /// What was done with it.
     pub what: Imported,
     /// Environments where it needs a value and has none.
     pub missing_in: Vec<EnvironmentName>,
     /// What it names that is not there.
     pub missing: Vec<String>,
+    /// What its publisher should know.
+    pub warnings: Vec<String>,
 }
 
 /// What an import did, or would do.
@@ -100,11 +123,13 @@ impl Vault {
         let event =
             self.event(access, Verb::ConfigurationExport, object, Outcome::Succeeded, Detail::default());
         self.0.store.write(Change::new(workspace).record(&event)).await?;
-        Ok(Manifest {
+        let mut manifest = Manifest {
             secrets: self.exported_secrets(access).await?,
             variables: self.exported_variables(access).await?,
-            automations: self.exported_automations(access).await?,
-        })
+            ..Manifest::default()
+        };
+        self.export_automations(access, &mut manifest).await?;
+        Ok(manifest)
     }
 
     async fn exported_secrets(&self, access: &Access) -> Result<Vec<ManifestSecret>, Stop> {
@@ -164,15 +189,14 @@ impl Vault {
         }
     }
 
-    async fn exported_automations(&self, access: &Access) -> Result<Vec<Automation>, Stop> {
+    async fn export_automations(&self, access: &Access, manifest: &mut Manifest) -> Result<(), Stop> {
         let Some(environment) = access.view.environments.iter().find(|e| !e.protected) else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         if !access.rights_in(environment.id).has(Right::SecretList) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let workspace = access.view.workspace.id;
-        let mut exported = Vec::new();
         let mut after = String::new();
         loop {
             let page = self.0.store.automations(workspace, &after, limits::PAGE_ROWS_MAX).await?;
@@ -182,33 +206,44 @@ impl Vault {
                 let published = self.0.store.published(workspace, automation.id).await?;
                 let here = published.into_iter().find(|published| published.environment == environment.id);
                 if let Some(here) = here {
-                    exported.push(serde_json::from_str(&here.definition).map_err(Problem::internal)?);
+                    manifest.add(&here.definition)?;
                 }
             }
             if is_last {
-                return Ok(exported);
+                return Ok(());
             }
         }
     }
 
     /// Makes what a manifest names and is not there, without values, publishes automations that have all they need, and says
-    /// what is missing. With `dry_run` it only says.
+    /// what is missing. With `dry_run` it only says. `names` are other names for secrets and variables, the manifest's
+    /// first: what is named so is looked for, and made, under the new name.
     ///
     /// # Errors
     /// `forbidden` for what the caller may not make; `validation_failed`. What was made before stays.
     pub async fn import_manifest(
         &self,
         caller: &Caller,
-        manifest: &Manifest,
+        mut manifest: Manifest,
+        names: &[(SecretName, SecretName)],
         dry_run: bool,
     ) -> Result<ImportReport, Problem> {
         let access = self.access(caller).await?;
+        let old = |names: Vec<&SecretName>| names.into_iter().cloned().collect::<Vec<_>>();
+        let old_secrets = old(manifest.secrets.iter().map(|wanted| &wanted.secret.name).collect());
+        let old_variables = old(manifest.variables.iter().map(|wanted| &wanted.name).collect());
+        mapping::Names::new(names, &manifest)?.apply(&mut manifest)?;
+        let manifest = &wanting_values(&access, manifest);
         let mut report = ImportReport::default();
         self.begin_import(&access, dry_run).await.map_err(settled)?;
         for wanted in &manifest.secrets {
             let name = &wanted.secret.name;
+            let mut warnings = Vec::new();
             let (what, has) = match self.describe_secret(caller, name).await {
                 Ok(found) => {
+                    if !wanted.secret.destinations.is_within(&found.secret.destinations) {
+                        warnings.push(format!("`{name}` may not go everywhere that the document says"));
+                    }
                     let is_alike = found.secret.kind == wanted.secret.kind
                         && found.secret.visibility == wanted.secret.visibility;
                     let has = found.values.into_iter().map(|value| value.environment).collect();
@@ -226,7 +261,7 @@ impl Vault {
             };
             let item =
                 item(&access, name, what, &wanted.environments, &has, &mut report.unknown_environments);
-            report.secrets.push(item);
+            report.secrets.push(ImportedItem { warnings, ..item });
         }
         for wanted in &manifest.variables {
             let (what, has) = match self.describe_variable(caller, &wanted.name).await {
@@ -254,6 +289,12 @@ impl Vault {
                 &mut report.unknown_environments,
             );
             report.variables.push(item);
+        }
+        for (item, old) in report.secrets.iter_mut().zip(&old_secrets) {
+            item.from = Some(old.clone()).filter(|old| *old != item.name);
+        }
+        for (item, old) in report.variables.iter_mut().zip(&old_variables) {
+            item.from = Some(old.clone()).filter(|old| *old != item.name);
         }
         for automation in &manifest.automations {
             let item = self.import_automation(caller, manifest, automation, dry_run).await?;
@@ -328,12 +369,26 @@ impl Vault {
             }
         }
         let what = if missing.is_empty() { Imported::Published } else { Imported::Skipped };
+        let mut warnings = Vec::new();
+        let before = self.show_automation(caller, &automation.name, None).await.ok();
+        let text = serde_json::to_string(automation).map_err(Problem::internal)?;
         // A preview is refused as the import would be; where an automation names what only comes with the import, that is not
         // known yet.
         if what == Imported::Published && !awaits {
-            self.publish_automation(caller, automation, dry_run).await?;
+            warnings = self.publish_automation(caller, automation, dry_run).await?.warnings;
         }
-        Ok(ImportedItem { name: automation.name.clone(), what, missing_in: Vec::new(), missing })
+        if what == Imported::Published && before.is_some_and(|(before, _)| before != text) {
+            let name = &automation.name;
+            warnings.push(format!("another definition was published as `{name}`, and this one replaces it"));
+        }
+        Ok(ImportedItem {
+            name: automation.name.clone(),
+            from: None,
+            what,
+            missing_in: Vec::new(),
+            missing,
+            warnings,
+        })
     }
 
     /// Whether the caller may import anything at all, and an event unless it is only a preview.
@@ -388,5 +443,31 @@ fn item(
             missing_in.push(environment.clone());
         }
     }
-    ImportedItem { name: name.clone(), what, missing_in, missing }
+    ImportedItem { name: name.clone(), from: None, what, missing_in, missing, warnings: Vec::new() }
+}
+
+/// What an imported automation names needs a value where the automation is published, whatever the manifest says.
+fn wanting_values(access: &Access, mut manifest: Manifest) -> Manifest {
+    let Some(here) = access.view.environments.iter().find(|environment| !environment.protected) else {
+        return manifest;
+    };
+    let mut needed = BTreeSet::new();
+    for automation in &manifest.automations {
+        if let Ok((secrets, variables)) = references(automation) {
+            let names = secrets.iter().chain(&variables);
+            needed.extend(names.filter_map(|name| Some(name.parse::<SecretName>().ok()?.key())));
+        }
+    }
+    let want = |name: &SecretName, environments: &mut Vec<EnvironmentName>| {
+        if needed.contains(&name.key()) && !environments.contains(&here.name) {
+            environments.push(here.name.clone());
+        }
+    };
+    for wanted in &mut manifest.secrets {
+        want(&wanted.secret.name, &mut wanted.environments);
+    }
+    for wanted in &mut manifest.variables {
+        want(&wanted.name, &mut wanted.environments);
+    }
+    manifest
 }

@@ -50,7 +50,7 @@ impl Access {
 }
 
 /// The tag of a list of parts, none of which can be read as two.
-fn tag(parts: &[String]) -> String {
+pub(crate) fn tag(parts: &[String]) -> String {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());

@@ -2,14 +2,14 @@
 
 use tacit_audit::{Detail, Outcome, Verb};
 use tacit_model::{Code, Problem, Right, SecretName, Timestamp};
-use tacit_store::{automations, secrets as rows, workspaces::Environment};
+use tacit_store::{automations, secrets as rows, tokens, workspaces::Environment};
 
 use crate::{
     Caller, Stop, Vault,
     access::Access,
     precondition::secret_tag,
     secrets::{SecretOverview, object_of},
-    settle, settle_change,
+    settle_change,
 };
 
 /// What a deletion did.
@@ -79,7 +79,11 @@ impl Vault {
                 updated_at: access.now,
                 ..snapshot.secret.clone()
             };
-            change = change.and_all(rows::update(workspace, &deleted));
+            change = change.and_all(rows::update(workspace, &deleted)).and(tokens::end(
+                workspace,
+                snapshot.secret.id,
+                None,
+            ));
             Some(until)
         };
         self.0.store.write(change.record(&event)).await?;
@@ -128,27 +132,6 @@ impl Vault {
             .record(&event);
         self.0.store.write(change).await?;
         self.overview_of(access, restored, Vec::new()).await
-    }
-
-    /// Who depends on a secret: automations by name, with the environment each is published in.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn secret_usages(
-        &self,
-        caller: &Caller,
-        name: &SecretName,
-    ) -> Result<Vec<(String, String)>, Problem> {
-        settle!(self, caller, |access| async {
-            let snapshot = self.snapshot(&access, name).await?;
-            let found = self.0.store.automations_using(access.view.workspace.id, snapshot.secret.id).await?;
-            let named = |(name, environment)| {
-                let environment =
-                    access.environment_named(environment).map_or(String::new(), |e| e.name.to_string());
-                (SecretName::to_string(&name), environment)
-            };
-            Ok(found.into_iter().map(named).collect())
-        })
     }
 
     async fn dependents(&self, access: &Access, secret: &rows::Secret) -> Result<Vec<String>, Stop> {

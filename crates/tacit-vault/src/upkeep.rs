@@ -6,13 +6,13 @@
 use tacit_audit::{Detail, Verb};
 use tacit_model::{Problem, Timestamp, limits};
 use tacit_store::{
-    Change, WriteError, agent_sessions, automations, idempotency, leases,
+    Change, WriteError, agent_sessions, automations, idempotency, leases, references,
     reminders::{self, Reminder},
-    secrets as rows,
+    runs, secrets as rows, tokens,
     workspaces::{Environment, Workspace},
 };
 
-use crate::{Vault, versions::object_named};
+use crate::{Vault, usages::forgotten_before, versions::object_named};
 
 /// Versions destroyed, and reminders recorded, in one change.
 const BATCH_MAX: usize = 200;
@@ -58,6 +58,7 @@ impl Vault {
             done.overdue += counts[1];
             done.expired += counts[2];
             self.forget_ended(&workspace, now).await?;
+            self.forget_runs(&workspace, now).await?;
             for lease in self.0.store.open_leases(workspace.id, now).await.map_err(Problem::internal)? {
                 stale.remove(lease.as_bytes());
             }
@@ -186,8 +187,22 @@ impl Vault {
         }
     }
 
-    /// Leases and agents' sessions that are long over, and writes that are no longer remembered. What they did stays on the
-    /// record.
+    /// Runs that ended too long ago. What they used stays on the record.
+    async fn forget_runs(&self, workspace: &Workspace, now: Timestamp) -> Result<(), Problem> {
+        let before = now.plus_secs(-workspace.settings.run_keep_days * 86_400);
+        let mut left =
+            self.0.store.runs_finished_before(workspace.id, before).await.map_err(Problem::internal)?;
+        while left > 0 {
+            let change =
+                Change::new(workspace.id).and(runs::delete_finished_before(workspace.id, before, BATCH_MAX));
+            self.0.store.write(change).await.map_err(Problem::audit_unavailable)?;
+            left -= BATCH_MAX as i64;
+        }
+        Ok(())
+    }
+
+    /// Leases and agents' sessions that are long over, writes that are no longer remembered, fetched tokens past their time
+    /// and uses of long ago. What they did stays on the record.
     async fn forget_ended(&self, workspace: &Workspace, now: Timestamp) -> Result<(), Problem> {
         let (store, id) = (&self.0.store, workspace.id);
         let before = now.plus_secs(-limits::ENDED_KEEP_DAYS * 86_400);
@@ -204,7 +219,14 @@ impl Vault {
         if keys > 0 {
             change = change.and(idempotency::forget_before(id, keys_before));
         }
-        if leases + sessions + keys == 0 {
+        if store.access_tokens_past(id, now).await.map_err(Problem::internal)? > 0 {
+            change = change.and(tokens::delete_past(id, now));
+        }
+        let seen_before = forgotten_before(now);
+        if store.observed_before(id, seen_before).await.map_err(Problem::internal)? > 0 {
+            change = change.and(references::forget_uses_before(id, seen_before));
+        }
+        if change.is_empty() {
             return Ok(());
         }
         store.write(change).await.map(drop).map_err(Problem::audit_unavailable)

@@ -6,25 +6,31 @@
 
 mod authority;
 mod coverage;
+mod observed;
 mod scans;
+mod tokens;
 
 use std::{net::IpAddr, sync::Arc};
 
 use authority::{Basis, principals, request_detail};
 pub use coverage::Coverage;
+pub(crate) use observed::Observed;
 pub use scans::PlanId;
 pub(crate) use scans::ScanPlan;
+use tokens::TokenState;
+pub(crate) use tokens::Tokens;
+pub use tokens::{Fetch, PreparedFetch, RecordedFetch, TokenKey, UsedToken, no_token};
 
 use tacit_audit::{
     Code as RecordedCode, Detail, Event, MethodText, Object, ObjectKind, Outcome as EventOutcome, RuleText,
     Verb,
 };
 use tacit_model::{
-    Code, Destination, EnvironmentName, EventId, Fields, Place, Problem, Right, SecretId, SecretName,
-    SecretType, Target, Timestamp, WorkspaceId, destination::ResponseRule,
+    Code, Destination, EnvironmentName, EventId, Fields, HostKey, Place, Problem, Right, SecretId,
+    SecretName, SecretType, Target, Timestamp, WorkspaceId, destination::ResponseRule,
 };
 use tacit_store::{
-    Change,
+    Change, runs,
     secrets::{self, Version},
 };
 
@@ -81,6 +87,8 @@ pub struct UseRequest<'a> {
     pub method: &'a str,
     /// The path in normal form; a segment that will hold a secret reads `{secret}`.
     pub path: &'a str,
+    /// A second path that must be allowed like the first: where a file is moved to.
+    pub other_path: Option<&'a str>,
     /// The secrets in it.
     pub slots: &'a [SecretSlot],
     /// Whether it also carries a credential that is not a stored secret.
@@ -103,6 +111,8 @@ pub struct PreparedUse {
     pub response: ResponseRule,
     /// Whether a destination names the target's host, so that allowed private ranges may be dialled.
     pub is_named: bool,
+    /// The keys that an SFTP server may have: those of the destinations that allow this use.
+    pub host_keys: Vec<HostKey>,
     /// Whether bytes may pass to the target unread, as far as the destinations there are concerned.
     pub bears_a_tunnel: bool,
     /// What connections may be shared by: the same workspace, principal, lease, secrets and policy.
@@ -115,9 +125,14 @@ struct Decided {
     used: Vec<Used>,
     intents: Vec<Event>,
     response: ResponseRule,
+    host_keys: Vec<HostKey>,
 }
 
 impl Decided {
+    fn new(response: ResponseRule) -> Self {
+        Self { proofs: Vec::new(), used: Vec::new(), intents: Vec::new(), response, host_keys: Vec::new() }
+    }
+
     fn has(&self, secret: SecretId) -> bool {
         self.used.iter().any(|used| used.snapshot.secret.id == secret)
     }
@@ -131,6 +146,8 @@ struct Used {
     current: i64,
     /// Whether a destination that allows it may send back what it gets.
     echoes: bool,
+    /// Whether the request needs a token that is fetched with the value.
+    token: TokenState,
 }
 
 /// A prepared use whose intent is durable.
@@ -157,6 +174,8 @@ pub struct OpenedValue {
 pub struct Opened {
     /// Values by slot.
     pub values: Vec<OpenedValue>,
+    /// The fetched tokens among them.
+    pub tokens: Vec<UsedToken>,
     /// Every value that may come back, still sealed.
     pub scans: Scans,
     /// What this is all of.
@@ -238,12 +257,7 @@ impl Vault {
         access.environment(request.environment)?;
         let basis = self.basis(access, request).await?;
         let at_host = self.at_host(&access.view, request.target.host()).await?;
-        let mut decided = Decided {
-            proofs: Vec::new(),
-            used: Vec::new(),
-            intents: Vec::new(),
-            response: scans::rule_of_host(&at_host, request),
-        };
+        let mut decided = Decided::new(scans::rule_of_host(&at_host, request));
         for slot in request.slots {
             self.decide_slot(access, request, &basis, slot, &mut decided).await?;
         }
@@ -273,7 +287,7 @@ impl Vault {
         if let Some(intent) = decided.intents.first_mut() {
             intent.detail.secrets = plan.others.clone();
         }
-        let Decided { proofs, used, intents, response } = decided;
+        let Decided { proofs, used, intents, response, host_keys } = decided;
         Ok(PreparedUse {
             workspace: access.view.workspace.id,
             revision: access.view.revision,
@@ -285,6 +299,7 @@ impl Vault {
             host_key: request.target.host().to_string(),
             intents,
             is_named: scans::is_named(&at_host, request.target),
+            host_keys,
             bears_a_tunnel: scans::bears_a_tunnel(&at_host, request.target),
             pool_key,
         })
@@ -311,6 +326,7 @@ impl Vault {
             target: request.target,
             method: request.method,
             path: request.path,
+            other_path: request.other_path,
             place: &slot.place,
             environment: environment.id,
             environment_name: &environment.name,
@@ -333,8 +349,10 @@ impl Vault {
         intent.detail.rule = permitted.destination.map(|destination| rule_of(destination, request.path));
         decided.response = decided.response.max(permitted.response);
         let echoes = permitted.echoes;
+        decided.host_keys.extend(permitted.host_keys);
         decided.proofs.push(permitted.proof);
-        decided.used.push(Used { snapshot, versions, current, echoes });
+        let token = self.token_state(access, &snapshot, environment.id, current).await?;
+        decided.used.push(Used { snapshot, versions, current, echoes, token });
         match decided.intents.iter_mut().find(|other| other.object == intent.object) {
             Some(other) => other.detail.places.extend(intent.detail.places),
             None => decided.intents.push(intent),
@@ -416,13 +434,28 @@ impl Vault {
             let sent = |id: &SecretId| secrets::insert_sent(prepared.workspace, *id, &prepared.host_key);
             let first_sent = prepared.first_sent.iter().map(sent).collect();
             let (workspace, revision) = (prepared.workspace, prepared.revision);
-            match self.record_intent(workspace, revision, proofs, &prepared.intents, first_sent).await {
+            let intents = &prepared.intents;
+            let begins = match request.using {
+                Using::Run { ticket, step } => {
+                    Some(runs::begin_step(workspace, ticket.run, ticket.node, step))
+                }
+                Using::Caller | Using::Lease(_) => None,
+            };
+            match self.record_intent_with(workspace, revision, proofs, intents, first_sent, begins).await {
                 Ok((recorded, revision)) => return Ok(RecordedUse { prepared, recorded, revision }),
                 Err(Stop::Problem(problem)) => return Err(problem),
+                Err(Stop::Stale) if !self.has_run(request).await? => return Err(lost_run()),
                 Err(Stop::Stale) => prepared = self.decide_use(request).await?,
             }
         }
         Err(busy())
+    }
+
+    /// Whether this node still has the run that a request belongs to, if it belongs to one.
+    async fn has_run(&self, request: &UseRequest<'_>) -> Result<bool, Problem> {
+        let Using::Run { ticket, .. } = request.using else { return Ok(true) };
+        let held = self.0.store.run_is_held(ticket.workspace, ticket.run, &ticket.node).await;
+        held.map_err(Problem::internal)
     }
 
     /// Whether nothing changed in the workspace since the intent became durable. What took long to connect is decided
@@ -451,16 +484,26 @@ impl Vault {
     ) -> Result<Opened, Problem> {
         let workspace = prepared.workspace;
         let mut values = Vec::with_capacity(act.len());
-        for (proof, Used { snapshot, versions, current, echoes }) in act.iter().zip(&prepared.used) {
+        let mut tokens = Vec::new();
+        for (proof, Used { snapshot, versions, current, echoes, token }) in act.iter().zip(&prepared.used) {
             let Some(version) = versions.iter().find(|version| version.version == *current) else {
                 return Err(Problem::internal("a version vanished"));
             };
-            let fields = self.open_fields(workspace, proof, snapshot, version).await?;
+            let fields = match token {
+                TokenState::NotNeeded => self.open_fields(workspace, proof, snapshot, version).await?,
+                TokenState::There { token, may_renew } => {
+                    let token = (token, *may_renew);
+                    let (fields, used) = self.open_token(workspace, proof, snapshot, version, token).await?;
+                    tokens.push(used);
+                    fields
+                }
+                TokenState::Missing(_) => return Err(Problem::internal("a token was not fetched")),
+            };
             let (name, kind) = (snapshot.secret.name.clone(), snapshot.secret.kind);
             values.push(OpenedValue { name, kind, fields, echoes: *echoes });
         }
         let coverage = Coverage::new(workspace, Arc::clone(&prepared.plan), revision);
-        Ok(Opened { values, scans: Scans { workspace, plan: prepared.plan, act }, coverage })
+        Ok(Opened { values, tokens, scans: Scans { workspace, plan: prepared.plan, act }, coverage })
     }
 
     async fn open_fields<V: crate::decrypt::Opens>(
@@ -479,7 +522,9 @@ impl Vault {
     pub fn finish_use(&self, intents: &Intents, outcome: &Outcome, now: Timestamp) {
         let mut change = Change::new(intents.workspace);
         for intent in &intents.events {
-            change = change.record(&outcome_of(intent, outcome, now));
+            change = change
+                .and_all(self.0.observed.of(intent, outcome, now))
+                .record(&outcome_of(intent, outcome, now));
         }
         self.0.store.write_soon(change);
     }
@@ -489,6 +534,11 @@ impl RecordedUse {
     /// What the destinations say about the answer.
     pub fn response(&self) -> ResponseRule {
         self.prepared.response
+    }
+
+    /// The keys that an SFTP server may have.
+    pub fn host_keys(&self) -> &[HostKey] {
+        &self.prepared.host_keys
     }
 
     /// The intents alone, of a use that ends before its values are opened.
@@ -525,6 +575,11 @@ fn outcome_of(intent: &Event, outcome: &Outcome, now: Timestamp) -> Event {
         },
         ..intent.clone()
     }
+}
+
+/// A node that was away for so long that another one took over does not send.
+fn lost_run() -> Problem {
+    Problem::new(Code::Interrupted, "this run was taken over elsewhere, so nothing was sent from here")
 }
 
 fn rule_of(destination: &Destination, path: &str) -> RuleText {

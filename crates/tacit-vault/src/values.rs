@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use tacit_audit::{Detail, Outcome, Verb};
 use tacit_model::{Code, EnvironmentId, EnvironmentName, Fields, Problem, Right, SecretName, SecretType};
-use tacit_store::{Change, secrets as rows};
+use tacit_store::{Change, secrets as rows, tokens};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -227,8 +227,9 @@ impl Vault {
             environment.id,
             access.view.revision,
         )?;
-        let sealed =
-            self.reseal(workspace, &proof, &snapshot, old, &snapshot.secret.destinations, version).await?;
+        let sealed = self
+            .reseal(workspace, (&proof, &proof), &snapshot, old, &snapshot.secret.destinations, version)
+            .await?;
         let row = rows::Version {
             version,
             sealed,
@@ -288,11 +289,17 @@ impl Vault {
                 if snapshot.value(environment.id).is_none() {
                     return Err(no_value(name, &environment.name).into());
                 }
-                vec![rows::set_value_disabled(workspace, snapshot.secret.id, environment.id, disabled)]
+                vec![
+                    rows::set_value_disabled(workspace, snapshot.secret.id, environment.id, disabled),
+                    tokens::end(workspace, snapshot.secret.id, Some(environment.id)),
+                ]
             }
             None => {
                 let changed = rows::Secret { disabled, updated_at: access.now, ..snapshot.secret.clone() };
-                rows::update(workspace, &changed)
+                let mut statements = rows::update(workspace, &changed);
+                // What was fetched before is not sent again when it is switched on.
+                statements.push(tokens::end(workspace, snapshot.secret.id, None));
+                statements
             }
         };
         self.0.store.write(self.change(access).bump().and_all(statements).record(&event)).await?;

@@ -40,7 +40,7 @@ pub struct VariablePatch {
     pub folder: Option<Folder>,
 }
 
-fn object(variable: &rows::Variable) -> Object {
+pub(crate) fn object(variable: &rows::Variable) -> Object {
     Object::new(ObjectKind::Variable, *variable.id.as_bytes(), variable.name.as_str())
 }
 
@@ -361,7 +361,7 @@ impl Vault {
         Err(self.refuse(access, Verb::VariableUpdate, object, problem).await)
     }
 
-    async fn variable(&self, access: &Access, name: &SecretName) -> Result<rows::Variable, Stop> {
+    pub(crate) async fn variable(&self, access: &Access, name: &SecretName) -> Result<rows::Variable, Stop> {
         let found = self.0.store.variable(access.view.workspace.id, &name.key()).await?;
         // What the caller may not know of is not there.
         let found = found.filter(|variable| access.sees_folder(&variable.folder));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tacit_audit::{Detail, Event, Object, Outcome, Verb};
 use tacit_model::{EnvironmentId, EnvironmentName, Fields, Problem, Right, SecretName, Timestamp, limits};
-use tacit_store::{Change, Statement, secrets as rows};
+use tacit_store::{Change, Statement, secrets as rows, tokens};
 
 use crate::{
     Caller, Stop, Vault,
@@ -179,7 +179,14 @@ impl Vault {
             )?;
             for version in self.sealed_versions(&access.view, new.id, value.environment).await?.iter() {
                 let sealed = self
-                    .reseal(workspace, &proof, snapshot, version, &new.destinations, version.version)
+                    .reseal(
+                        workspace,
+                        (&proof, &proof),
+                        snapshot,
+                        version,
+                        &new.destinations,
+                        version.version,
+                    )
                     .await?;
                 statements.push(rows::reseal_version(
                     workspace,
@@ -188,6 +195,11 @@ impl Vault {
                     version.version,
                     &sealed,
                 ));
+            }
+            for token in self.sealed_tokens(&access.view, new, value.environment).await?.iter() {
+                let (to, serial) = (&new.destinations, token.serial);
+                let sealed = self.reseal(workspace, (&proof, &proof), snapshot, token, to, serial).await?;
+                statements.push(tokens::reseal(workspace, new.id, value.environment, serial, &sealed));
             }
         }
         Ok(statements)

@@ -62,6 +62,8 @@ pub struct SettingsPatch {
     pub reveal_needs_reason: Option<bool>,
     /// Seconds after which a client should hide a value that was looked at.
     pub hide_after_secs: Option<i64>,
+    /// Days for which a run's history is kept.
+    pub run_keep_days: Option<i64>,
 }
 
 /// A new workspace with its two environments and their keys.
@@ -210,6 +212,7 @@ impl Vault {
             ("version_keep_count", patch.version_keep_count, 1, 100),
             ("deletion_window_days", patch.deletion_window_days, 0, 3650),
             ("hide_after_secs", patch.hide_after_secs, 5, 300),
+            ("run_keep_days", patch.run_keep_days, 1, 3650),
         ] {
             if value.is_some_and(|value| !(least..=most).contains(&value)) {
                 return Err(Problem::invalid(field, format!("must be {least} to {most}")));
@@ -238,6 +241,7 @@ impl Vault {
             allow_protected_delete: patch.allow_protected_delete.unwrap_or(old.allow_protected_delete),
             reveal_needs_reason: patch.reveal_needs_reason.unwrap_or(old.reveal_needs_reason),
             hide_after_secs: patch.hide_after_secs.unwrap_or(old.hide_after_secs),
+            run_keep_days: patch.run_keep_days.unwrap_or(old.run_keep_days),
         };
         let new = workspace.settings;
         let shrinks_days = new.version_keep_days < old.version_keep_days;

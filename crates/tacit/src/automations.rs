@@ -1,6 +1,10 @@
 //! `automations`: publish, run, show, delete.
 
+mod templates;
+mod triggers;
+
 use std::{
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -8,19 +12,16 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::json;
-use tacit_api::{PageQuery, Run, RunStatus, StartRun};
+use tacit_api::{PageQuery, Saved, StartRun};
 use tacit_client::{DefinitionFormat, every_page};
 
 use crate::{
-    error::{Failure, Outcome},
+    error::{Exit, Failure, Outcome},
     input,
-    output::warn,
+    output::{Output, data, talk, talk_lines, warn},
     runs,
     session::Session,
 };
-
-/// How long to wait between two looks at a run.
-const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -35,6 +36,17 @@ pub(crate) enum Command {
     },
     Apply(Apply),
     Run(RunCommand),
+    /// Print one automation as a document that `import` takes; --env says which definition.
+    #[command(after_help = "Example:\n  tacit automations template settle-invoices > settle-invoices.json")]
+    Template {
+        /// Its name.
+        name: String,
+    },
+    /// Show what starts an automation by itself, and where; enable it, disable it.
+    #[command(subcommand, after_help = "Example:\n  tacit automations triggers list settle-invoices")]
+    Triggers(triggers::Command),
+    Export(templates::Export),
+    Import(templates::Import),
     /// Delete an automation, in every environment.
     #[command(after_help = "Example:\n  tacit automations delete settle-invoices")]
     Delete {
@@ -46,7 +58,10 @@ pub(crate) enum Command {
     },
 }
 
-/// Publish a definition in the first environment that is not protected.
+/// Seconds to wait at most: as long as a run may take.
+const WAIT_SECS_MAX: u64 = 3600;
+
+/// Publish a definition in the first environment that is not protected; `tacit deploy` brings it into others.
 #[derive(Args)]
 #[command(after_help = "Example:\n  tacit automations apply -f settle-invoices.yaml --dry-run")]
 pub(crate) struct Apply {
@@ -58,9 +73,11 @@ pub(crate) struct Apply {
     dry_run: bool,
 }
 
-/// Run an automation in --env and show its steps. Fails if the run fails.
+/// Run an automation in --env, follow it to its end and show its steps. Fails if the run fails.
 #[derive(Args)]
-#[command(after_help = "Example:\n  tacit automations run settle-invoices --input '{\"invoice\": \"in_1\"}'")]
+#[command(
+    after_help = "Example:\n  tacit automations run settle-invoices --input '{\"invoice\": \"in_1\"}'\n\nThe run's id comes first, on standard error. The exit status is 0 if the run succeeded, 1 if it failed or was stopped, and 6\nif it still goes when --wait is over."
+)]
 pub(crate) struct RunCommand {
     /// Its name.
     name: String,
@@ -70,9 +87,9 @@ pub(crate) struct RunCommand {
     /// The same from a file; standard input for `-`.
     #[arg(long, value_name = "FILE")]
     input_file: Option<PathBuf>,
-    /// How many seconds to wait for its end.
-    #[arg(long, value_name = "SECS", default_value_t = 60)]
-    wait: u64,
+    /// How many seconds to wait for its end at most; until it is over unless said.
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(..=WAIT_SECS_MAX))]
+    wait: Option<u64>,
 }
 
 impl Command {
@@ -100,6 +117,15 @@ impl Command {
             }
             Self::Apply(apply) => apply.run(session).await,
             Self::Run(run) => run.run(session).await,
+            Self::Template { name } => {
+                let environment = session.named_environment.as_deref();
+                let template = workspace.automation_template(&name, environment).await?;
+                warn(&template.warnings);
+                session.out.json(&template)
+            }
+            Self::Triggers(command) => command.run(session).await,
+            Self::Export(export) => export.run(session).await,
+            Self::Import(import) => import.run(session).await,
             Self::Delete { name, yes } => {
                 if !yes {
                     input::confirm(&format!("Delete the automation {name} in every environment, for good?"))?;
@@ -113,17 +139,25 @@ impl Command {
 
 impl Apply {
     async fn run(self, session: &Session) -> Outcome {
+        publishing_environment(session).await?;
         let text = input::file(&self.file)?;
         let (name, format) = identify(&text, &self.file)?;
         let published = session.workspace().apply_automation(&name, format, text, self.dry_run).await?;
         warn(&published.warnings);
-        let done = if self.dry_run { "would be published" } else { "is published" };
+        let done = match (self.dry_run, published.result) {
+            (true, Saved::Created) => "would be created",
+            (true, Saved::Changed) => "would be changed",
+            (true, Saved::Unchanged) => "would be unchanged",
+            (false, Saved::Created) => "is created",
+            (false, Saved::Changed) => "is changed",
+            (false, Saved::Unchanged) => "is unchanged",
+        };
         let names = |title: &str, names: &[String]| match names {
             [] => String::new(),
             names => format!("; {title} {}", names.join(", ")),
         };
         let sentence = format!(
-            "{} {done} in {}{}{}",
+            "{} {done}: published in {}{}{}",
             published.name,
             published.environment,
             names("secrets", &published.secrets),
@@ -133,59 +167,113 @@ impl Apply {
     }
 }
 
+/// Definitions go into the first environment that is not protected, whichever one is named: one that is named and is not that
+/// one is refused, before anything is written.
+async fn publishing_environment(session: &Session) -> Outcome {
+    let exported = || std::env::var("TACIT_ENV").is_ok_and(|name| !name.is_empty());
+    if session.named_environment.is_none() && !exported() {
+        return Ok(());
+    }
+    let (named, all) = (&session.environment, session.workspace().environments().await?.items);
+    let first = all.iter().find(|environment| !environment.protected);
+    let is_known = all.iter().any(|environment| environment.name == *named);
+    let Some(first) = first.filter(|first| first.name != *named).map(|first| &first.name) else {
+        // It is that one, or the server says that there is none.
+        return Ok(());
+    };
+    Err(if is_known {
+        Failure::usage(
+            format!(
+                "nothing was done: definitions are published in `{first}`, and --env or TACIT_ENV says `{named}`"
+            ),
+            format!(
+                "publish with --env {first}, then `tacit deploy NAME --from {first} --to {named}` brings it there"
+            ),
+        )
+    } else {
+        Failure::usage(
+            format!(
+                "nothing was done: there is no environment `{named}`; definitions are published in `{first}`"
+            ),
+            format!(
+                "publish with --env {first}; `tacit deploy NAME --from {first} --to …` brings it into another one"
+            ),
+        )
+    })
+}
+
 /// The name in a definition, and how the definition is written. The text itself goes to the server as it is.
 fn identify(text: &str, path: &Path) -> Outcome<(String, DefinitionFormat)> {
     #[derive(Deserialize)]
     struct Named {
-        name: String,
+        name: Option<String>,
     }
-    if let Ok(named) = serde_json::from_str::<Named>(text) {
-        return Ok((named.name, DefinitionFormat::Json));
-    }
-    if text.trim_start().starts_with('{') {
-        input::json(text, &path.display().to_string())?;
-    }
-    match serde_saphyr::from_str::<Named>(text) {
-        Ok(named) => Ok((named.name, DefinitionFormat::Yaml)),
-        Err(_) => Err(Failure::usage(
-            format!("{} is not a definition: it must be YAML or JSON with a `name`", path.display()),
-            "`tacit automations show NAME` shows what one looks like",
-        )),
-    }
+    let shown = input::name_of(path);
+    let (named, format) = match serde_json::from_str::<Named>(text) {
+        Ok(named) => (named, DefinitionFormat::Json),
+        Err(_) if text.trim_start().starts_with('{') => {
+            input::json(text, &shown)?;
+            return Err(Failure::usage(format!("{shown}: `name` is not a text"), "put it in quotes"));
+        }
+        Err(_) => match serde_saphyr::from_str::<Named>(text) {
+            Ok(named) => (named, DefinitionFormat::Yaml),
+            Err(error) => {
+                let place =
+                    error.location().map(|at| format!(", at line {} column {}", at.line(), at.column()));
+                return Err(Failure::usage(
+                    format!("{shown} is not YAML that can be read{}", place.unwrap_or_default()),
+                    "check the indentation, names that stand twice, and texts that need quotes",
+                ));
+            }
+        },
+    };
+    let Some(name) = named.name else {
+        return Err(Failure::usage(
+            format!("{shown} has no `name`"),
+            "begin it with a line such as `name: settle-invoices`; `tacit automations show NAME` shows a whole one",
+        ));
+    };
+    Ok((name, format))
 }
 
 impl RunCommand {
     async fn run(self, session: &Session) -> Outcome {
         let input = match (&self.input, &self.input_file) {
             (Some(text), _) => Some(input::json(text, "--input")?),
-            (None, Some(path)) => Some(input::json(&input::file(path)?, &path.display().to_string())?),
+            (None, Some(path)) => Some(input::json(&input::file(path)?, &input::name_of(path))?),
             (None, None) => None,
         };
         let start = StartRun { environment: session.acting_environment().await?.to_owned(), input };
-        let patience = Instant::now() + Duration::from_secs(self.wait);
-        let mut run = session.workspace().start_run(&self.name, &start, self.wait).await?;
-        // A server may wait for less than it is asked to.
-        while run.status == RunStatus::Running && Instant::now() + POLL < patience {
-            tokio::time::sleep(POLL).await;
-            run = session.workspace().run(&run.id).await?;
+        let until = self.wait.map(|secs| Instant::now() + Duration::from_secs(secs));
+        let started = session.workspace().start_run(&self.name, &start, 0).await?;
+        // First of all: whoever is interrupted from here on can still find it.
+        talk(&format!("{} is started", started.id));
+        let is_watched = session.out != Output::Json && io::stdout().is_terminal();
+        let is_talked_of = !is_watched && io::stderr().is_terminal();
+        let tell = |lines: &str| {
+            if is_watched {
+                return data(lines);
+            }
+            if is_talked_of {
+                talk_lines(lines);
+            }
+            Ok(())
+        };
+        let run = runs::follow(session, &started.id, until, tell).await?;
+        if is_watched && run.status.is_over() {
+            return runs::close(&run, session.out);
         }
         runs::show(&run, session.out)?;
-        if run.status == RunStatus::Failed { Err(failed(&run)) } else { Ok(()) }
-    }
-}
-
-fn failed(run: &Run) -> Failure {
-    let step = run.steps.iter().find_map(|step| step.error.as_ref().map(|error| (&step.id, error)));
-    let hint = format!("`tacit runs show {} --output json` has everything it brought", run.id);
-    match (step, &run.error) {
-        (Some((id, error)), _) => Failure {
-            code: Some(error.code.clone()),
-            ..Failure::new(format!("the run failed at step {id}"), error.suggestion.clone().unwrap_or(hint))
-        },
-        (None, Some(error)) => {
-            Failure { code: Some(error.code.clone()), ..Failure::new("the run failed", hint) }
+        if !run.status.is_over() {
+            return Err(Failure {
+                exit: Exit::GoesOn,
+                ..Failure::new(
+                    format!("the run is not over: it is {}", run.status.as_str()),
+                    format!("`tacit runs watch {}` follows it to its end", run.id),
+                )
+            });
         }
-        (None, None) => Failure::new("the run failed", hint),
+        runs::failure(&run).map_or(Ok(()), Err)
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    account, audit, automations, config, environments,
+    account, audit, automations, config, deployments, environments,
     error::{Failure, Outcome},
     grants, help, leases, mcp,
     output::Output,
@@ -74,6 +74,10 @@ enum Command {
     /// Runs of automations.
     #[command(subcommand, after_help = "Example:\n  tacit runs list")]
     Runs(runs::Command),
+    Deploy(deployments::Deploy),
+    /// Deployments: what was moved from one environment into another.
+    #[command(subcommand, visible_alias = "deployment", after_help = "Example:\n  tacit deployments list")]
+    Deployments(deployments::Command),
     Request(request::Request),
     Run(run::Run),
     Mcp(mcp::Mcp),
@@ -178,6 +182,8 @@ impl Command {
             Self::Vars(command) => command.run(session).await,
             Self::Automations(command) => command.run(session).await,
             Self::Runs(command) => command.run(session).await,
+            Self::Deploy(deploy) => deploy.run(session).await,
+            Self::Deployments(command) => command.run(session).await,
             Self::Request(request) => request.run(session).await,
             Self::Leases(command) => command.run(session).await,
             Self::Agents(command) => command.run(session).await,

@@ -5,7 +5,8 @@ use tacit_api::Destination;
 /// What `--to` expects.
 const FORMS: &str = "write a host (api.stripe.com), a host and port (api.stripe.com:8443) or a URL (https://api.stripe.com/v1/**)";
 
-/// Reads `api.stripe.com`, `api.stripe.com:8443`, `https://api.stripe.com/v1/**` or `http://127.0.0.1:8081`.
+/// Reads `api.stripe.com`, `api.stripe.com:8443`, `https://api.stripe.com/v1/**`, `http://127.0.0.1:8081` or
+/// `sftp://files.bank.example`.
 ///
 /// Only the parts are told apart here; whether they are valid is the server's to say. An error repeats nothing, because
 /// people paste URLs with credentials in them.
@@ -14,8 +15,8 @@ pub(crate) fn parse(text: &str) -> Result<Destination, String> {
         Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
         None => (None, text),
     };
-    if scheme.as_deref().is_some_and(|scheme| !matches!(scheme, "https" | "http")) {
-        return Err("the scheme is https, or http where private addresses are allowed".to_owned());
+    if scheme.as_deref().is_some_and(|scheme| !matches!(scheme, "https" | "http" | "sftp")) {
+        return Err("the scheme is https, sftp, or http where private addresses are allowed".to_owned());
     }
     if rest.contains(['@', '?', '#']) || rest.contains(char::is_whitespace) {
         return Err("a destination has no user, no query and no fragment; leave them out".to_owned());
@@ -72,7 +73,11 @@ pub(crate) fn shown(destination: &Destination) -> String {
     } else {
         destination.host.clone()
     };
-    let usual = if scheme == "http" { 80 } else { 443 };
+    let usual = match scheme {
+        "http" => 80,
+        "sftp" => 22,
+        _ => 443,
+    };
     let port =
         destination.port.filter(|port| *port != usual).map(|port| format!(":{port}")).unwrap_or_default();
     if scheme == "https" { format!("{host}{port}") } else { format!("{scheme}://{host}{port}") }
@@ -103,6 +108,11 @@ mod tests {
             ("http://127.0.0.1:8081", json!({"host": "127.0.0.1", "scheme": "http", "port": 8081})),
             ("http://[::1]:8081", json!({"host": "::1", "scheme": "http", "port": 8081})),
             ("[::1]", json!({"host": "::1"})),
+            ("sftp://files.test", json!({"host": "files.test", "scheme": "sftp"})),
+            (
+                "sftp://files.test:2222/in/**",
+                json!({"host": "files.test", "scheme": "sftp", "port": 2222, "paths": ["/in/**"]}),
+            ),
         ] {
             assert_eq!(serde_json::to_value(parse(text).unwrap()).unwrap(), expected, "{text}");
         }
@@ -136,7 +146,14 @@ mod tests {
     /// What is shown is what one would write.
     #[test]
     fn shown_as_written() {
-        for text in ["api.stripe.com", "api.stripe.com:8443", "http://127.0.0.1:8081", "http://[::1]:8081"] {
+        for text in [
+            "api.stripe.com",
+            "api.stripe.com:8443",
+            "http://127.0.0.1:8081",
+            "http://[::1]:8081",
+            "sftp://files.test",
+            "sftp://files.test:2222",
+        ] {
             assert_eq!(shown(&parse(text).unwrap()), text);
         }
         assert_eq!(

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     NotPermitted = 4,
     /// It collides with what is there.
     Conflict = 5,
+    /// It was not waited for any longer, and goes on.
+    GoesOn = 6,
 }
 
 impl From<Exit> for ExitCode {
@@ -150,7 +152,9 @@ fn hint_for(problem: &Problem) -> String {
         }
         "secret_disabled" => "switch it on again: `tacit secrets enable NAME`",
         "no_value_in_environment" => "set one: `tacit secrets set NAME --env ENV`",
-        "not_deployed" => "publish it first: `tacit automations apply -f FILE`",
+        "not_deployed" => {
+            "publish it first: `tacit automations apply -f FILE`; then `tacit deploy NAME --to ENV` for others"
+        }
         "restricted_secret" => "nobody may look at it; if its value is lost, set a new one",
         "destination_required" | "destination_not_allowed" => {
             "whoever owns the secret can allow it: `tacit secrets policy NAME --add --to URL`"

@@ -108,10 +108,15 @@ fn ask(question: &str) -> Outcome {
 /// A file's text, or standard input's for `-`.
 pub(crate) fn file(path: &Path) -> Outcome<String> {
     if path == Path::new("-") {
-        return read(io::stdin().lock(), "standard input");
+        return read(io::stdin().lock(), &name_of(path));
     }
     let file = fs::File::open(path).map_err(|error| Failure::file("read", path, &error))?;
-    read(file, &path.display().to_string())
+    read(file, &name_of(path))
+}
+
+/// What a message calls what [`file`] reads.
+pub(crate) fn name_of(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// An argument that is text, or `@FILE`, or `@-` for standard input.

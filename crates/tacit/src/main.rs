@@ -9,6 +9,7 @@ mod audit;
 mod automations;
 mod cli;
 mod config;
+mod deployments;
 mod destination;
 mod environments;
 mod error;

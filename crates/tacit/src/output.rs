@@ -126,6 +126,11 @@ pub(crate) fn talk(line: &str) {
     let _ = writeln!(anstream::stderr(), "{}", clean(line));
 }
 
+/// Several of them.
+pub(crate) fn talk_lines(lines: &str) {
+    lines.lines().for_each(talk);
+}
+
 /// What somebody should know about what was done.
 pub(crate) fn warn(warnings: &[String]) {
     for warning in warnings {

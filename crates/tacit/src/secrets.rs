@@ -2,7 +2,7 @@
 
 mod compare;
 mod edit;
-mod import;
+pub(crate) mod import;
 mod policy;
 mod set;
 
@@ -363,9 +363,18 @@ async fn usages(session: &Session, name: &str) -> Outcome {
     if session.out == Output::Json {
         return session.out.json(&usage);
     }
-    session.out.list(usage.automations, &["AUTOMATION", "ENV"], |using| {
-        vec![using.name.clone(), using.environment.clone()]
-    })
+    session.out.list(usage.automations, &["AUTOMATION", "ENV", "FIELDS"], |using| {
+        let fields: Vec<_> =
+            using.fields.iter().map(|field| format!("{} {}", field.step, field.field)).collect();
+        vec![using.name.clone(), using.environment.clone(), fields.join(", ")]
+    })?;
+    if !usage.observed.is_empty() {
+        talk("and was used by:");
+        session.out.list(usage.observed, &["BY", "ENV", "WHERE", "LAST"], |seen| {
+            vec![seen.by.clone(), seen.environment.clone(), seen.target.clone(), seen.last_used_at.clone()]
+        })?;
+    }
+    Ok(())
 }
 
 async fn switch(session: &Session, name: &str, on: bool) -> Outcome {

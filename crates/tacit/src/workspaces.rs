@@ -55,6 +55,9 @@ pub(crate) struct Set {
     /// For how many seconds clients show a value that was looked at.
     #[arg(long, value_name = "SECS")]
     hide_after_secs: Option<i64>,
+    /// For how many days a run's history is kept.
+    #[arg(long, value_name = "DAYS")]
+    run_keep_days: Option<i64>,
     /// Do not ask. Needed without a terminal to make a window smaller.
     #[arg(long, short)]
     yes: bool,
@@ -90,6 +93,7 @@ impl Command {
                     allow_protected_delete: set.allow_protected_delete,
                     reveal_needs_reason: set.reveal_needs_reason,
                     hide_after_secs: set.hide_after_secs,
+                    run_keep_days: set.run_keep_days,
                 };
                 if !set.yes {
                     confirm_smaller(session, &change).await?;
@@ -154,5 +158,6 @@ fn properties(workspace: &Workspace) -> Vec<(&'static str, String)> {
         ("allow_protected_delete", workspace.allow_protected_delete.to_string()),
         ("reveal_needs_reason", workspace.reveal_needs_reason.to_string()),
         ("hide_after_secs", workspace.hide_after_secs.to_string()),
+        ("run_keep_days", workspace.run_keep_days.to_string()),
     ]
 }

@@ -116,6 +116,7 @@ impl Found {
                 headers: Vec::new(),
                 plain_headers: HeaderMap::new(),
                 basic: None,
+                region: None,
                 body: None,
             },
             slots: Vec::new(),

@@ -64,6 +64,7 @@ impl RequestId {
 }
 
 /// Where a request goes, and under which lease.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) live: Arc<Live>,
     pub(super) lease: Arc<Lease>,
@@ -103,19 +104,16 @@ pub(super) async fn forward<B: ClientBody>(
         Err(Stopped::Refused(refusal)) => return Err(refusal),
     };
     let (target, id) = (asked.target.clone(), asked.id);
-    let begun = asked.live.begin().await;
-    // Until the outcome is sure to be told, a client who hangs up changes nothing.
-    let permitting = Unstoppable::new(permit(broker.clone(), asked, found, begun));
-    let (found, permitted) = permitting.await;
-    let (permitted, mut outcome) = permitted?;
-    let sent = permitted.send(broker, &found.slots, &found.draft, Some(body), ANSWER_MAX, &mut outcome).await;
-    let Sent { received, scan, mut coverage, rule, .. } = match sent {
-        Ok(sent) => sent,
-        Err(problem) => {
-            outcome.end(Some(problem.code));
-            return Err(problem.into());
-        }
-    };
+    let body_again = body.again();
+    let (found, mut sent, mut outcome) = exchange(broker, &asked, found, body).await?;
+    // Refused for its token, so nothing has happened. What streams cannot be sent twice: then it is up to the client.
+    if sent.renews
+        && let Some(body) = body_again
+    {
+        outcome.end(None);
+        (_, sent, outcome) = exchange(broker, &asked, found, body).await?;
+    }
+    let Sent { received, scan, mut coverage, rule, .. } = sent;
     let stream = match received.stream(&scan, rule, StreamLimits { idle: PAUSE_MAX }).await {
         Ok(stream) => stream,
         Err(error) => {
@@ -148,6 +146,27 @@ pub(super) async fn forward<B: ClientBody>(
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// Decides and sends, up to the head of the answer.
+async fn exchange(
+    broker: &Broker,
+    asked: &Asked,
+    found: Found,
+    body: OutboundBody,
+) -> Result<(Found, Sent, PendingOutcome), Problem> {
+    let begun = asked.live.begin().await;
+    // Until the outcome is sure to be told, a client who hangs up changes nothing.
+    let permitting = Unstoppable::new(permit(broker.clone(), asked.clone(), found, begun));
+    let (found, permitted) = permitting.await;
+    let (permitted, mut outcome) = permitted?;
+    match permitted.send(broker, &found.slots, &found.draft, Some(body), ANSWER_MAX, &mut outcome).await {
+        Ok(sent) => Ok((found, sent, outcome)),
+        Err(problem) => {
+            outcome.end(Some(problem.code));
+            Err(problem)
+        }
+    }
 }
 
 /// What a client is told that is refused.
@@ -262,6 +281,7 @@ async fn permit(
         target: &target,
         method: &found.draft.method,
         path: found.draft.path.path(),
+        other_path: None,
         slots: &slots,
         foreign_credential: found.foreign_credential,
     };
@@ -330,6 +350,7 @@ fn bare_request<'a>(
         target,
         method,
         path: "/",
+        other_path: None,
         slots: &[],
         foreign_credential: false,
     }

@@ -60,7 +60,7 @@ impl OutboundBody {
     }
 
     /// The same once more; `None` for a stream.
-    pub(super) fn again(&self) -> Option<Self> {
+    pub(crate) fn again(&self) -> Option<Self> {
         match self {
             Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
             Self::Stream(_) => None,

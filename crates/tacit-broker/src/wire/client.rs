@@ -105,9 +105,19 @@ impl Wire {
         limit: Duration,
     ) -> Result<TcpStream, WireError> {
         let target = Target::new(Scheme::Https, host.clone(), port);
-        let dialled = timeout(limit, self.inner.dial_tcp(&target, naming, limit)).await;
-        let (stream, _) = dialled.unwrap_or(Err(WireError::Timeout(Phase::Connect)))?;
-        Ok(stream)
+        Ok(self.dial(&target, naming, limit).await?.0)
+    }
+
+    /// A bare connection to a target that speaks something other than HTTP, and the address that was dialled. The same
+    /// rules hold; who answers there is for the caller to find out.
+    pub async fn dial(
+        &self,
+        target: &Target,
+        naming: Naming,
+        limit: Duration,
+    ) -> Result<(TcpStream, SocketAddr), WireError> {
+        let dialled = timeout(limit, self.inner.dial_tcp(target, naming, limit)).await;
+        dialled.unwrap_or(Err(WireError::Timeout(Phase::Connect)))
     }
 
     /// Closes all parked connections, and no new request joins one that is in use: after a grant was taken away, or
@@ -145,6 +155,8 @@ impl Inner {
         let (stream, address) = self.dial_tcp(target, naming, limit).await?;
         let transport = match target.scheme() {
             Scheme::Http => Transport::Plain(stream),
+            // Nobody asks for HTTP from an SFTP server.
+            Scheme::Sftp => return Err(WireError::ConnectFailed),
             // No second address after a failed handshake: what answered is not the target, and says so.
             Scheme::Https => Transport::Tls(Box::new(self.tls.handshake(target, stream).await?)),
         };

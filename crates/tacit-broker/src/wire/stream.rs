@@ -404,6 +404,11 @@ const CONTAINERS: &[&[u8]] = &[
     b"GIF8",
 ];
 
+/// Whether something that is there in full is a container.
+pub(crate) fn is_container(bytes: &[u8]) -> bool {
+    Start::default().is_opaque_after(bytes)
+}
+
 impl Start {
     fn is_opaque_after(&mut self, piece: &[u8]) -> bool {
         if self.len == self.bytes.len() {

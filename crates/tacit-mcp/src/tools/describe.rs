@@ -150,7 +150,14 @@ fn how_to_use(secret: &Secret) -> HowToUse {
         }
         Some(_) => notes.push("with `auth` its type decides how the request is authenticated".to_owned()),
     }
-    let arguments = first.map(|destination| example(secret, destination));
+    // What SFTP servers and storage services take is no request of one's own.
+    let is_for_steps = |to: &&Destination| {
+        to.scheme.as_deref() == Some("sftp") || places(to).iter().all(|place| place == "signature")
+    };
+    if first.is_some_and(|to| is_for_steps(&to)) {
+        notes.push("it works in `sftp` or `storage` steps of automations, and not in requests".to_owned());
+    }
+    let arguments = first.filter(|to| !is_for_steps(to)).map(|destination| example(secret, destination));
     let step = arguments.clone().map(|mut http| {
         http.remove("environment");
         if let Some(auth) = http.get_mut("auth") {

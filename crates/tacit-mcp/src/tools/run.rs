@@ -141,7 +141,9 @@ impl Describes for GetRun {
 fn output(run: Run) -> Output {
     let each = (OUTPUT_BYTES_MAX / run.steps.len().max(1)).max(PART_BYTES_MIN);
     let next = match run.status {
-        RunStatus::Running => Some(format!("it goes on: ask again with get_run and the id {}", run.id)),
+        RunStatus::Queued | RunStatus::Running => {
+            Some(format!("it goes on: ask again with get_run and the id {}", run.id))
+        }
         _ => None,
     };
     Output {

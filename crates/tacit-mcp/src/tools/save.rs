@@ -25,6 +25,10 @@ pub(super) struct Input {
     /// What it does, in a sentence.
     #[serde(default)]
     description: Option<String>,
+    /// How many runs of it may go at once in an environment, 1 to 32; the others wait.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 32))]
+    concurrency: Option<u32>,
     /// What starts it by itself, such as [{"schedule": {"cron": "0 6 * * *", "timezone": "Europe/Berlin"}}].
     #[serde(default)]
     triggers: Vec<When>,
@@ -67,8 +71,41 @@ struct Nothing {}
 struct Step {
     /// How later steps refer to this one: letters, digits, `_` and `-`.
     id: String,
+    /// A condition, such as `steps.charge.status == 201 and input.amount > 100`; without it the step always runs. Never
+    /// about a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    when: Option<String>,
+    /// `stop` (the run fails; so unless said) or `continue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_error: Option<OnError>,
     /// An HTTP request.
     http: Http,
+}
+
+/// What a step's failure does to its run.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum OnError {
+    /// The run fails.
+    Stop,
+    /// Later steps go on.
+    Continue,
+}
+
+/// When a request that failed is sent again. Only what is safe to repeat is.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Retry {
+    /// How often at most, the first time included.
+    #[schemars(range(min = 1, max = 10))]
+    attempts: u32,
+    /// Milliseconds until the second time; twice as long each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 300_000))]
+    backoff_ms: Option<u64>,
+    /// Whether it may be sent again although the service may have acted on it. Ask a person before you say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeat_unsafe: Option<bool>,
 }
 
 /// A request. Texts may hold {{secrets.NAME}} (as the whole value of a header, parameter or field), {{vars.NAME}},
@@ -107,6 +144,9 @@ struct Http {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 300))]
     timeout_secs: Option<u64>,
+    /// When it is sent again; never unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry: Option<Retry>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -149,7 +189,8 @@ impl Describes for SaveAutomation {
     const DESCRIPTION: &'static str = "Saves steps that can be run again and again: HTTP requests that name their \
         credentials. Use it for whatever should happen repeatedly or on a schedule; send_request is for once. It is \
         published in the first environment that is not protected (test) and runs with run_automation. Triggers are stored \
-        with it; they do not fire until a deployment enables them. Replaces an automation of the same name.";
+        with it; they do not fire until a person enables them there or deploys with them. Replaces an automation of the \
+        same name.";
     const HINTS: Hints = Hints { reads_only: false, destructive: true, idempotent: true, open_world: false };
     type Input = Input;
     type Output = Output;
@@ -159,6 +200,7 @@ impl Describes for SaveAutomation {
         let definition = Definition {
             name: &input.name,
             description: input.description.as_deref(),
+            concurrency: input.concurrency,
             triggers: &triggers,
             steps: &input.steps,
         };
@@ -200,6 +242,8 @@ struct Definition<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     triggers: &'a [Trigger],
     steps: &'a [Step],
@@ -224,9 +268,9 @@ fn notes(dry_run: bool, triggers: &[Trigger]) -> Vec<String> {
     }
     if !triggers.is_empty() {
         notes.push(
-            "the triggers are stored and shown with the automation, and do not fire: a trigger fires only in an environment \
-             where a deployment has enabled it, and saving enables none. Until then it runs with run_automation, or with \
-             `tacit automations run`"
+            "the triggers are stored and shown with the automation, and do not fire by being saved: a person enables them \
+             (`tacit automations triggers enable`, or a deployment). Until then it runs with run_automation, or with `tacit \
+             automations run`. If this automation's triggers are enabled there already, these fire from now on instead"
                 .to_owned(),
         );
     }
@@ -291,11 +335,17 @@ mod tests {
         let triggers: Vec<When> =
             serde_json::from_value(json!([{"schedule": {"cron": "0 6 * * *"}}, {"webhook": {}}])).unwrap();
         let triggers: Vec<Trigger> = triggers.into_iter().map(Trigger::from).collect();
-        let definition = Definition { name: "n", description: None, triggers: &triggers, steps: &steps };
+        let definition = Definition {
+            name: "n",
+            description: None,
+            concurrency: Some(2),
+            triggers: &triggers,
+            steps: &steps,
+        };
         let written = serde_json::to_value(&definition).unwrap();
         assert_eq!(
             written,
-            json!({"name": "n", "triggers": [{"schedule": {"cron": "0 6 * * *", "timezone": "UTC"}}, {"webhook": {}}],
+            json!({"name": "n", "concurrency": 2, "triggers": [{"schedule": {"cron": "0 6 * * *", "timezone": "UTC"}}, {"webhook": {}}],
                 "steps": [{"id": "a", "http": {"url": "https://x.test/", "body": {"json": {"a": 1}}}}]})
         );
         let read: tacit_model::Automation = serde_json::from_value(written).unwrap();

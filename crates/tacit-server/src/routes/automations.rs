@@ -10,15 +10,16 @@ use axum::{
 };
 use serde_json::Value;
 use tacit_api::{
-    AutomationInfo, AutomationQuery, DryRunQuery, Page, PageQuery, Problem as ProblemOut, Published, Run,
-    StartRun, WaitQuery,
+    AutomationInfo, AutomationQuery, DryRunQuery, Manifest, Page, PageQuery, Problem as ProblemOut,
+    Published, Run, Saved, StartRun, WaitQuery,
 };
-use tacit_model::{Automation, Problem, limits};
+use tacit_model::{Problem, limits};
 
-use super::{Answer, Tagged, cursor, environment, environment_in, from_cursor, limit, named, runs};
+use super::{Answer, Tagged, cursor, environment, environment_in, from_cursor, limit, manifest, named, runs};
 use crate::{
     app::App,
-    extract::{Body, Json, Member, Path, Query, bad_json},
+    definition,
+    extract::{Body, Json, Member, Path, Query},
     precondition::etag,
     problem::ApiError,
     time,
@@ -62,6 +63,20 @@ pub(crate) async fn show(
     Ok((etag(&tag), [(header::CONTENT_TYPE, "application/json")], definition).into_response())
 }
 
+/// An automation to take elsewhere: a manifest that `import` takes, with its definition and what each thing that it names
+/// has to be. No value.
+#[utoipa::path(get, path = "/v1/workspaces/{workspace}/automations/{name}/template", tag = "automations", params(("workspace" = String, Path), ("name" = String, Path), AutomationQuery), responses((status = 200, body = Manifest), (status = "4XX", body = ProblemOut)))]
+pub(crate) async fn template(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path((_workspace, name)): Path<(String, String)>,
+    Query(query): Query<AutomationQuery>,
+) -> Answer<Out<Manifest>> {
+    let asked = query.environment.as_deref().map(environment).transpose()?;
+    let found = app.vault.automation_template(&caller, &named(&name, "automation")?, asked.as_ref()).await?;
+    Ok(Out(manifest::out(found)?))
+}
+
 /// Publishes a definition, JSON or YAML by content type, in the first environment that is not protected.
 #[utoipa::path(put, path = "/v1/workspaces/{workspace}/automations/{name}", tag = "automations", params(("workspace" = String, Path), ("name" = String, Path), DryRunQuery), request_body = Object, responses((status = 200, body = Published), (status = 201, body = Published), (status = "4XX", body = ProblemOut)))]
 pub(crate) async fn put(
@@ -73,47 +88,32 @@ pub(crate) async fn put(
     Body(body): Body,
 ) -> Answer<(StatusCode, Tagged<Published>)> {
     let name = named(&name, "automation")?;
-    let definition = parse(&body, is_yaml(&headers, header::CONTENT_TYPE), &name)?;
+    let definition = definition::parse(&body, is_yaml(&headers, header::CONTENT_TYPE), &name)?;
+    let issues = tacit_runner::schedule::issues(&definition);
+    if !issues.is_empty() {
+        return Err(Problem::invalid_fields(issues).into());
+    }
     let dry_run = query.dry_run.unwrap_or(false);
     let published =
         app.vault.publish_automation(&caller, &definition, dry_run).await.map_err(ApiError::when_saved)?;
+    // Its triggers may be enabled already, and at other times now.
+    app.runner.replan();
     let status = if published.created && !dry_run { StatusCode::CREATED } else { StatusCode::OK };
     let tag = etag(&published.tag);
     let out = Published {
         name: published.name.to_string(),
         environment: published.environment.to_string(),
+        result: match (published.created, published.unchanged) {
+            (true, _) => Saved::Created,
+            (false, true) => Saved::Unchanged,
+            (false, false) => Saved::Changed,
+        },
         hash: published.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
         secrets: published.secrets,
         variables: published.variables,
         warnings: published.warnings,
     };
     Ok((status, (tag, Out(out))))
-}
-
-fn parse(body: &[u8], is_yaml: bool, name: &tacit_model::SecretName) -> Result<Automation, Problem> {
-    if body.len() > limits::DEFINITION_BYTES_MAX {
-        return Err(Problem::invalid("body", format!("is over {} bytes", limits::DEFINITION_BYTES_MAX)));
-    }
-    let mut value: Value = if is_yaml {
-        let text = std::str::from_utf8(body).map_err(|_| Problem::invalid("body", "is not UTF-8"))?;
-        // The parser's message quotes the text around an error, which may be anything.
-        serde_saphyr::from_str(text).map_err(|_| {
-            Problem::invalid("body", "is not YAML that can be read")
-                .suggest("check the indentation and quote texts that hold `: ` or begin with `{`")
-        })?
-    } else {
-        serde_json::from_slice(body).map_err(|error| bad_json(&error))?
-    };
-    if let Value::Object(fields) = &mut value {
-        match fields.get("name") {
-            None => {
-                fields.insert("name".to_owned(), name.as_str().into());
-            }
-            Some(Value::String(written)) if written.to_lowercase() == name.as_str().to_lowercase() => {}
-            Some(_) => return Err(Problem::invalid("name", "must be the name in the path, or left out")),
-        }
-    }
-    serde_json::from_value(value).map_err(|error| bad_json(&error))
 }
 
 fn is_yaml(headers: &HeaderMap, name: header::HeaderName) -> bool {
@@ -150,13 +150,8 @@ pub(crate) async fn run(
     }
     let running = app
         .runner
-        .start(caller, &named(&name, "automation")?, &environment, body.input.unwrap_or(Value::Null))
+        .start(&caller, &named(&name, "automation")?, &environment, body.input.unwrap_or(Value::Null))
         .await?;
-    let begun = running.record.clone();
-    let record = if wait == 0 {
-        begun
-    } else {
-        tokio::time::timeout(Duration::from_secs(wait), running.end()).await.unwrap_or(begun)
-    };
+    let record = if wait == 0 { running.record } else { running.within(Duration::from_secs(wait)).await };
     Ok((StatusCode::CREATED, Out(runs::out(&record)?)))
 }

@@ -1,5 +1,7 @@
 //! The configuration of a workspace, out and in. Never with a value.
 
+use std::collections::BTreeMap;
+
 use axum::{Json as Out, extract::State};
 use serde_json::Value;
 use tacit_api::{
@@ -22,10 +24,14 @@ const VERSION: u32 = 1;
 /// What there is in the workspace and what it needs: references, never values.
 #[utoipa::path(get, path = "/v1/workspaces/{workspace}/export", tag = "configuration", params(("workspace" = String, Path)), responses((status = 200, body = Manifest), (status = "4XX", body = ProblemOut)))]
 pub(crate) async fn export(State(app): State<App>, Member(caller): Member) -> Answer<Out<Manifest>> {
-    let manifest = app.vault.export_manifest(&caller).await?;
+    Ok(Out(out(app.vault.export_manifest(&caller).await?)?))
+}
+
+/// A manifest on the wire.
+pub(crate) fn out(manifest: vault::Manifest) -> Result<Manifest, Problem> {
     let names = |environments: Vec<EnvironmentName>| environments.iter().map(ToString::to_string).collect();
     let automations: Result<Vec<Value>, _> = manifest.automations.iter().map(serde_json::to_value).collect();
-    Ok(Out(Manifest {
+    Ok(Manifest {
         version: VERSION,
         secrets: manifest
             .secrets
@@ -59,7 +65,9 @@ pub(crate) async fn export(State(app): State<App>, Member(caller): Member) -> An
             })
             .collect(),
         automations: automations.map_err(Problem::internal)?,
-    }))
+        warnings: manifest.warnings,
+        map: BTreeMap::new(),
+    })
 }
 
 /// Makes what a manifest names and is not there, without values, and says what is missing.
@@ -70,9 +78,16 @@ pub(crate) async fn import(
     Query(query): Query<ImportQuery>,
     Json(body): Json<Manifest>,
 ) -> Answer<Out<ImportReport>> {
+    let mut map = Vec::with_capacity(body.map.len());
+    for (from, to) in &body.map {
+        let field = format!("map.{from}");
+        map.push((new_name(&field, from)?, new_name(&field, to)?));
+    }
     let manifest = parse(body)?;
-    let report = app.vault.import_manifest(&caller, &manifest, query.dry_run.unwrap_or(false)).await?;
+    let report = app.vault.import_manifest(&caller, manifest, &map, query.dry_run.unwrap_or(false)).await?;
     let items = |items: Vec<vault::ImportedItem>| items.into_iter().map(item_out).collect();
+    // Triggers of what was imported anew may be enabled already.
+    app.runner.replan();
     Ok(Out(ImportReport {
         secrets: items(report.secrets),
         variables: items(report.variables),
@@ -84,6 +99,7 @@ pub(crate) async fn import(
 fn item_out(item: vault::ImportedItem) -> ImportedItem {
     ImportedItem {
         name: item.name.to_string(),
+        from: item.from.map(|from| from.to_string()),
         result: match item.what {
             vault::Imported::Exists => Imported::Exists,
             vault::Imported::Differs => Imported::Differs,
@@ -93,6 +109,7 @@ fn item_out(item: vault::ImportedItem) -> ImportedItem {
         },
         missing_in: item.missing_in.iter().map(ToString::to_string).collect(),
         missing: item.missing,
+        warnings: item.warnings,
     }
 }
 
@@ -117,6 +134,10 @@ fn parse(body: Manifest) -> Result<vault::Manifest, Problem> {
         let automation: Automation = serde_json::from_value(written).map_err(|_| {
             Problem::invalid(format!("automations[{at}]"), "is not the definition of an automation")
         })?;
+        let issues = tacit_runner::schedule::issues(&automation);
+        if !issues.is_empty() {
+            return Err(placed(Problem::invalid_fields(issues), &format!("automations[{at}]")));
+        }
         manifest.automations.push(automation);
     }
     Ok(manifest)

@@ -11,6 +11,7 @@ use tacit_vault::{HttpTemplate, Using};
 use super::{Answer, environment_in};
 use crate::{
     app::App,
+    definition::shaped,
     extract::{Json, Member},
 };
 
@@ -62,7 +63,7 @@ fn step(body: SendRequest) -> Result<HttpStep, Problem> {
     if let Value::Object(fields) = &mut value {
         fields.remove("environment");
     }
-    serde_json::from_value(value).map_err(|error| crate::extract::bad_json(&error))
+    shaped(value)
 }
 
 /// A sealed request has variables, and neither input nor earlier steps.

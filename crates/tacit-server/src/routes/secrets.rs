@@ -2,8 +2,8 @@
 
 use axum::{Json as Out, extract::State, http::StatusCode};
 use tacit_api::{
-    CreateSecret, DeleteQuery, Deleted, Destination, DryRunQuery, Page, Problem as ProblemOut, Secret,
-    SecretQuery, SecretState, UpdateSecret, Usage, UsingAutomation, ValueState,
+    CreateSecret, DeleteQuery, Deleted, Destination, DryRunQuery, ObservedUse, Page, Problem as ProblemOut,
+    Secret, SecretQuery, SecretState, UpdateSecret, Usage, UsingAutomation, UsingField, ValueState,
 };
 use tacit_model::{Code, Fields, Issue, Problem, SecretType, Visibility};
 use tacit_vault::{NewSecret, Reminder, SecretFilter, SecretOverview, SecretPatch};
@@ -238,8 +238,23 @@ pub(crate) async fn usages(
     Path((_workspace, name)): Path<(String, String)>,
 ) -> Answer<Out<Usage>> {
     let found = app.vault.secret_usages(&caller, &named(&name, "secret")?).await?;
-    let automations = found.into_iter().map(|(name, environment)| UsingAutomation { name, environment });
-    Ok(Out(Usage { automations: automations.collect() }))
+    let field = |(step, field)| UsingField { step, field };
+    let automation = |using: tacit_vault::UsingAutomation| UsingAutomation {
+        name: using.name.to_string(),
+        environment: using.environment.to_string(),
+        fields: using.fields.into_iter().map(field).collect(),
+    };
+    let observed = |seen: tacit_vault::ObservedUse| ObservedUse {
+        by: seen.actor,
+        environment: seen.environment,
+        target: seen.target,
+        first_used_at: time::print(seen.first_at),
+        last_used_at: time::print(seen.last_at),
+    };
+    Ok(Out(Usage {
+        automations: found.automations.into_iter().map(automation).collect(),
+        observed: found.observed.into_iter().map(observed).collect(),
+    }))
 }
 
 /// Switches a secret off, in every environment, at once.

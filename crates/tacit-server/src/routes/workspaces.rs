@@ -29,6 +29,7 @@ fn out(info: WorkspaceInfo) -> Workspace {
         allow_protected_delete: info.settings.allow_protected_delete,
         reveal_needs_reason: info.settings.reveal_needs_reason,
         hide_after_secs: info.settings.hide_after_secs,
+        run_keep_days: info.settings.run_keep_days,
         created_at: time::print(info.created_at),
         destroys_versions: info.destroys_versions,
     }
@@ -85,6 +86,7 @@ pub(crate) async fn update(
         allow_protected_delete: body.allow_protected_delete,
         reveal_needs_reason: body.reveal_needs_reason,
         hide_after_secs: body.hide_after_secs,
+        run_keep_days: body.run_keep_days,
     };
     Ok(tagged(app.vault.update_workspace(&caller, patch, query.dry_run.unwrap_or(false)).await?))
 }

@@ -3,7 +3,7 @@
 use tacit_model::{EnvironmentId, SecretId, SecretName, Timestamp, WorkspaceId};
 
 use crate::{
-    ReadError, Statement, Store,
+    ReadError, Statement, Store, tokens,
     value::{Row, args},
 };
 
@@ -300,9 +300,11 @@ pub fn destroy_version(
     )
 }
 
-/// Takes a value away in one environment. Its versions are for [`destroy_version`]; their numbers are not given again.
-pub fn delete_value(workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId) -> [Statement; 2] {
+/// Takes a value away in one environment, and the tokens that were fetched with it. Its versions are for
+/// [`destroy_version`]; their numbers are not given again.
+pub fn delete_value(workspace: WorkspaceId, secret: SecretId, environment: EnvironmentId) -> [Statement; 3] {
     [
+        tokens::delete(workspace, secret, Some(environment)),
         Statement::exactly_one(
             "UPDATE secret_values SET current = 0, disabled = 0 WHERE workspace = ?1 AND secret = ?2 AND environment = ?3 AND current > 0",
             args![workspace, secret, environment],

@@ -502,6 +502,7 @@ async fn settings_belong_to_a_workspace() {
         allow_protected_delete: true,
         reveal_needs_reason: true,
         hide_after_secs: 9,
+        run_keep_days: 9,
     };
     ground.store.write(Change::new(a).bump().and(workspaces::update_settings(a, &settings))).await.unwrap();
     let found = ground.store.workspaces().await.unwrap();

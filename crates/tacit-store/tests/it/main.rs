@@ -7,7 +7,10 @@
 
 mod access;
 mod contract;
+mod deployments;
 mod embedded;
 mod ground;
 mod life;
+mod queue;
+mod references;
 mod statements;

@@ -1,8 +1,8 @@
 //! Every statement is one that the engine accepts: all public functions run once, on an empty database and on rows.
 
 use tacit_model::{
-    AgentSessionId, AutomationId, EnvironmentId, LeaseId, Role, RunId, SecretId, ServiceAccountId, TokenId,
-    UserId, VariableId, WorkspaceId,
+    AgentSessionId, AutomationId, EnvironmentId, LeaseId, Role, SecretId, ServiceAccountId, TokenId, UserId,
+    VariableId, WorkspaceId,
 };
 use tacit_store::{
     Change, Store, agent_sessions, automations,
@@ -10,7 +10,7 @@ use tacit_store::{
     keys::{self, WrappedKey},
     leases,
     principals::{self, ServiceAccount, Token, TokenOwner},
-    runs, secrets, variables, workspaces,
+    secrets, variables, workspaces,
 };
 
 use crate::ground::{Ground, NOW, an_identity, event, id, identity_change, secret, user, version};
@@ -69,10 +69,6 @@ async fn read_everything(
     rows += store.published(workspace, of.automation).await.unwrap().len();
     rows += store.automation_grants(workspace, of.automation, environment).await.unwrap().len();
     rows += store.automations_using(workspace, of.secret).await.unwrap().len();
-    rows += store.run(workspace, of.run).await.unwrap().iter().count();
-    rows += store.runs(workspace, None, 10).await.unwrap().len();
-    rows += store.runs(workspace, Some(id(RunId::generate)), 10).await.unwrap().len();
-    rows += store.unfinished_runs().await.unwrap().len();
     rows += store.lease_of_token(&[6; 32]).await.unwrap().iter().count();
     rows += store.lease(workspace, of.lease).await.unwrap().iter().count();
     rows += store.lease_secrets(workspace, of.lease).await.unwrap().len();
@@ -101,7 +97,6 @@ struct Ids {
     secret: SecretId,
     variable: VariableId,
     automation: AutomationId,
-    run: RunId,
     lease: LeaseId,
     session: AgentSessionId,
 }
@@ -116,7 +111,6 @@ async fn every_read_prepares() {
         secret: id(SecretId::generate),
         variable: id(VariableId::generate),
         automation: id(AutomationId::generate),
-        run: id(RunId::generate),
         lease: id(LeaseId::generate),
         session: id(AgentSessionId::generate),
     };
@@ -181,17 +175,7 @@ async fn every_write_prepares() {
         hash: [3; 32],
         pinned: Some("https://api.example.com".to_owned()),
         granted_by: "user:owner".to_owned(),
-    };
-    let run = runs::Run {
-        id: id(RunId::generate),
-        automation: "automation".to_owned(),
-        environment: "test".to_owned(),
-        status: "running".to_owned(),
-        code: None,
-        steps: "[]".to_owned(),
-        started_by: "user:owner".to_owned(),
-        started_at: NOW,
-        finished_at: None,
+        fields: vec![("charge".to_owned(), "auth".to_owned())],
     };
     let lease = leases::Lease {
         id: id(LeaseId::generate),
@@ -245,7 +229,6 @@ async fn every_write_prepares() {
         .and(variables::set_value(workspace, variable.id, environment, "two", NOW))
         .and(automations::insert(workspace, &automation))
         .and_all(automations::publish(workspace, automation.id, &published, std::slice::from_ref(&grant)))
-        .and(runs::insert(workspace, &run))
         .and_all(leases::insert(workspace, &lease, std::slice::from_ref(&leased)))
         .and(agent_sessions::insert(&session))
         .and_all(secrets::insert(workspace, &proposal))
@@ -257,11 +240,10 @@ async fn every_write_prepares() {
         secret: kept.id,
         variable: variable.id,
         automation: automation.id,
-        run: run.id,
         lease: lease.id,
         session: session.id,
     };
-    assert_eq!(read_everything(store, workspace, environment, &of).await, 58);
+    assert_eq!(read_everything(store, workspace, environment, &of).await, 54);
     let only =
         |proposed| secrets::Filter { proposed: Some(proposed), limit: 10, ..secrets::Filter::default() };
     let found = store.secrets(workspace, &only(true)).await.unwrap();
@@ -273,7 +255,6 @@ async fn every_write_prepares() {
         Some("two")
     );
 
-    let ended = runs::Run { status: "succeeded".to_owned(), finished_at: Some(NOW), ..run.clone() };
     let change = Change::new(workspace)
         .and(workspaces::update_settings(workspace, &workspaces::Settings::default()))
         .and_all(secrets::update(workspace, &kept))
@@ -283,7 +264,6 @@ async fn every_write_prepares() {
         .and(variables::update(workspace, &variable))
         .and_all(automations::publish(workspace, automation.id, &published, std::slice::from_ref(&grant)))
         .and(automations::delete_grants_of(workspace, kept.id))
-        .and(runs::finish(workspace, &ended))
         .and(principals::delete_token(workspace, account.id, of_account.id))
         .and(leases::renew(workspace, lease.id, NOW.plus_secs(950)))
         .and(leases::end(workspace, lease.id, NOW))
@@ -300,9 +280,6 @@ async fn every_write_prepares() {
         assert!(store.write(Change::new(workspace).and(again)).await.is_err(), "what ended stays ended");
     }
     assert!(store.values(workspace, kept.id).await.unwrap()[0].disabled);
-    assert!(store.unfinished_runs().await.unwrap().is_empty());
-    let again = store.write(Change::new(workspace).and(runs::finish(workspace, &ended))).await;
-    assert!(again.is_err(), "a run ends once");
 
     let change = Change::new(workspace)
         .and_all(automations::delete(workspace, automation.id))

@@ -66,6 +66,11 @@ impl Principal {
         self.rights.has(right)
     }
 
+    /// Who answers for what the principal writes down: of an agent, whoever made its session.
+    pub fn author(&self) -> &Actor {
+        self.on_behalf_of.as_ref().unwrap_or(&self.actor)
+    }
+
     /// What the principal may do everywhere in a scope: the rights of all that covers it and has not ended.
     pub fn rights_at(&self, scope: &Scope, now: Timestamp) -> Rights {
         self.gather(|holding| holding.is_live(now) && holding.scope.covers(scope))

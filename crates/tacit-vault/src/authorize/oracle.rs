@@ -449,6 +449,7 @@ fn check(case: &Case<'_>, parts: &Parts) -> [bool; 5] {
         target: &target,
         method: case.method,
         path: case.path,
+        other_path: None,
         place: at(PLACES, case.place, &parts.places),
         environment,
         environment_name: at(ENVIRONMENTS, case.environment, &parts.environments),

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use tacit_model::{EnvironmentId, Problem, SecretId, WorkspaceId};
-use tacit_store::secrets::Version;
+use tacit_model::{EnvironmentId, Problem, SecretId, SecretType, WorkspaceId};
+use tacit_store::{secrets::Version, tokens::AccessToken};
 
 use super::{ScannedValue, scans::ScanPlan};
 use crate::{
@@ -18,6 +18,12 @@ use crate::{
     authorize::{self, Use},
     busy,
 };
+
+/// Something that an answer was not searched for.
+enum Newer {
+    Version(Version),
+    Token(AccessToken),
+}
 
 /// What an answer is searched for.
 pub struct Coverage {
@@ -74,23 +80,32 @@ impl Vault {
         secrets.sort();
         secrets.dedup();
         let mut opened = Vec::with_capacity(newer.len());
-        for (snapshot, environment, version) in newer {
+        for (snapshot, environment, newer) in newer {
             let proof = authorize::scan(&snapshot, environment, view.revision);
             let proof = self.covered_by::<Use>(&[], proof);
-            let fields = self.open_fields(coverage.workspace, &proof, &snapshot, &version).await?;
+            let workspace = coverage.workspace;
+            let (kind, fields) = match newer {
+                Newer::Version(version) => {
+                    (snapshot.secret.kind, self.open_fields(workspace, &proof, &snapshot, &version).await?)
+                }
+                Newer::Token(token) => {
+                    let fields = self.open_token_fields(workspace, &proof, &snapshot, &token).await?;
+                    (SecretType::BearerToken, fields)
+                }
+            };
             // Whose it is was not decided on, so no name is told; and a short one is taken for one that may be there.
-            let (marker, kind) = ("[sealed]".to_owned(), snapshot.secret.kind);
+            let marker = "[sealed]".to_owned();
             opened.push(ScannedValue { marker, kind, fields, was_sent: true });
         }
         Ok((secrets, opened))
     }
 
-    /// Versions at a view that are looked for now and were not then.
+    /// Versions and tokens at a view that are looked for now and were not then.
     async fn newer(
         &self,
         view: &View,
         coverage: &Coverage,
-    ) -> Result<Vec<(Arc<Snapshot>, EnvironmentId, Version)>, Stop> {
+    ) -> Result<Vec<(Arc<Snapshot>, EnvironmentId, Newer)>, Stop> {
         let at_host = self.at_host(view, &coverage.plan.host).await?;
         let mut snapshots: Vec<Arc<Snapshot>> =
             at_host.iter().map(|other| Arc::clone(&other.snapshot)).collect();
@@ -111,8 +126,13 @@ impl Vault {
                 let is_new = |version: &&Version| {
                     !coverage.plan.versions.contains(&(id, environment, version.version))
                 };
-                let of_secret = |version: &Version| (Arc::clone(&snapshot), environment, version.clone());
-                newer.extend(versions.iter().filter(is_new).map(of_secret));
+                let of_secret = |newer| (Arc::clone(&snapshot), environment, newer);
+                newer
+                    .extend(versions.iter().filter(is_new).map(|new| of_secret(Newer::Version(new.clone()))));
+                let tokens = self.sealed_tokens(view, &snapshot.secret, environment).await?;
+                let is_new =
+                    |token: &&AccessToken| !coverage.plan.tokens.contains(&(id, environment, token.serial));
+                newer.extend(tokens.iter().filter(is_new).map(|new| of_secret(Newer::Token(new.clone()))));
             }
         }
         Ok(newer)

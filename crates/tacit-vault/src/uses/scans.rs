@@ -7,10 +7,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use tacit_model::{
-    Destination, EnvironmentId, Host, Place, Problem, SecretId, Target, WorkspaceName,
+    Destination, EnvironmentId, Host, Place, Problem, SecretId, SecretType, Target, WorkspaceName,
     destination::ResponseRule, limits,
 };
-use tacit_store::secrets::Version;
+use tacit_store::{secrets::Version, tokens::AccessToken};
 
 use super::{Basis, Decided, ScannedValue, Scans, UseRequest};
 use crate::{
@@ -34,16 +34,20 @@ pub(crate) struct ScanPlan {
     /// Those of them that the request does not carry.
     pub(super) others: Vec<SecretId>,
     pub(super) versions: HashSet<(SecretId, EnvironmentId, i64)>,
+    /// The fetched tokens among them, by number.
+    pub(super) tokens: HashSet<(SecretId, EnvironmentId, i64)>,
 }
 
 /// Which plan it is: derived from the workspace's revision and everything that the plan depends on.
 pub type PlanId = [u8; 32];
 
-/// Values that may come back in the answer: every kept version of a secret in one environment.
+/// Values that may come back in the answer: every kept version of a secret in one environment, and every kept token that
+/// was fetched with one.
 pub(super) struct Scanned {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) environment: EnvironmentId,
     pub(super) versions: Arc<Vec<Version>>,
+    pub(super) tokens: Arc<Vec<AccessToken>>,
     pub(super) marker: String,
     pub(super) was_sent: bool,
 }
@@ -53,6 +57,15 @@ fn versions(scans: &[Scanned]) -> HashSet<(SecretId, EnvironmentId, i64)> {
     let of = |scanned: &Scanned| {
         let (secret, environment) = (scanned.snapshot.secret.id, scanned.environment);
         scanned.versions.iter().map(move |known| (secret, environment, known.version)).collect::<Vec<_>>()
+    };
+    scans.iter().flat_map(of).collect()
+}
+
+/// Every token that is looked for.
+fn tokens(scans: &[Scanned]) -> HashSet<(SecretId, EnvironmentId, i64)> {
+    let of = |scanned: &Scanned| {
+        let (secret, environment) = (scanned.snapshot.secret.id, scanned.environment);
+        scanned.tokens.iter().map(move |known| (secret, environment, known.serial)).collect::<Vec<_>>()
     };
     scans.iter().flat_map(of).collect()
 }
@@ -87,15 +100,14 @@ pub(super) fn exclusive_owner<'a>(at_host: &'a [AtHost], target: &Target) -> Opt
 /// The strictest word of all destinations that mean this request, whether it carries their secrets or not: a rule about
 /// answers would be worth little if one had only to ask again without the secret.
 pub(super) fn rule_of_host(at_host: &[AtHost], request: &UseRequest<'_>) -> ResponseRule {
-    living(at_host)
-        .flat_map(|snapshot| {
-            snapshot.secret.destinations.matching(
-                request.target,
-                request.method,
-                request.path,
-                request.environment,
-            )
+    let of_path = |path| {
+        living(at_host).flat_map(move |snapshot| {
+            let destinations = &snapshot.secret.destinations;
+            destinations.matching(request.target, request.method, path, request.environment)
         })
+    };
+    of_path(request.path)
+        .chain(request.other_path.into_iter().flat_map(of_path))
         .map(|destination| destination.response)
         .max()
         .unwrap_or(ResponseRule::Scrub)
@@ -139,10 +151,13 @@ impl Vault {
                     && may_show_again(snapshot, request.target);
                 for value in &snapshot.values {
                     let versions = self.sealed_versions(&access.view, id, value.environment).await?;
+                    let tokens =
+                        self.sealed_tokens(&access.view, &snapshot.secret, value.environment).await?;
                     scans.push(Scanned {
                         snapshot: Arc::clone(snapshot),
                         environment: value.environment,
                         versions,
+                        tokens,
                         marker: marker.clone(),
                         was_sent,
                     });
@@ -157,6 +172,7 @@ impl Vault {
             host: request.target.host().clone(),
             revision: access.view.revision,
             versions: versions(scans.as_deref().unwrap_or_default()),
+            tokens: tokens(scans.as_deref().unwrap_or_default()),
             scans,
             others: secrets.iter().copied().filter(|id| !decided.has(*id)).collect(),
             secrets,
@@ -172,12 +188,17 @@ impl Vault {
     pub async fn open_scans(&self, scans: &Scans) -> Result<Vec<ScannedValue>, Problem> {
         let mut opened = Vec::new();
         for scanned in scans.plan.scans.iter().flatten() {
-            let Scanned { snapshot, environment, versions, marker, was_sent } = scanned;
+            let Scanned { snapshot, environment, versions, tokens, marker, was_sent } = scanned;
             let proof = authorize::scan(snapshot, *environment, scans.plan.revision);
             let proof = self.covered_by(&scans.act, proof);
             for version in versions.iter() {
                 let fields = self.open_fields(scans.workspace, &proof, snapshot, version).await?;
                 let (marker, kind) = (marker.clone(), snapshot.secret.kind);
+                opened.push(ScannedValue { marker, kind, fields, was_sent: *was_sent });
+            }
+            for token in tokens.iter() {
+                let fields = self.open_token_fields(scans.workspace, &proof, snapshot, token).await?;
+                let (marker, kind) = (marker.clone(), SecretType::BearerToken);
                 opened.push(ScannedValue { marker, kind, fields, was_sent: *was_sent });
             }
         }

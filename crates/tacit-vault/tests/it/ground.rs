@@ -193,7 +193,7 @@ impl Wanted {
         Self { slots: Vec::new(), ..self }
     }
 
-    fn request(&self) -> UseRequest<'_> {
+    pub(crate) fn request(&self) -> UseRequest<'_> {
         UseRequest {
             caller: &self.caller,
             using: self.lease.as_ref().map_or(Using::Caller, |lease| Using::Lease(lease)),
@@ -201,6 +201,7 @@ impl Wanted {
             target: &self.target,
             method: "GET",
             path: &self.path,
+            other_path: None,
             slots: &self.slots,
             foreign_credential: false,
         }

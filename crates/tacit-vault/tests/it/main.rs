@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod definitions;
+mod deployments;
 mod destroyed;
 mod ground;
 mod histories;
@@ -12,3 +14,5 @@ mod revocation;
 mod scopes;
 mod speed;
 mod tampering;
+mod tokens;
+mod widening;

@@ -292,7 +292,7 @@ fn list(out: Output, plan: Vec<Value>) -> Outcome {
     })
 }
 
-fn show(session: &Session, report: &ImportReport) -> Outcome {
+pub(crate) fn show(session: &Session, report: &ImportReport) -> Outcome {
     if session.out == Output::Json {
         return session.out.json(report);
     }

@@ -10,7 +10,7 @@ use tacit_api::{
 };
 
 use super::{
-    policy::{Aim, sentence},
+    policy::{Aim, replaced, sentence},
     value_in_argument,
 };
 use crate::{
@@ -36,6 +36,9 @@ pub(crate) struct Set {
     value: Option<String>,
     #[command(flatten)]
     aim: Aim,
+    /// With --to: beside where it may go already, not instead.
+    #[arg(long, requires = "to")]
+    add: bool,
     /// The type of a new secret: text unless said.
     #[arg(long = "type", value_name = "TYPE", value_parser = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>())]
     kind: Option<String>,
@@ -76,23 +79,31 @@ impl Set {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         self.refuse_values()?;
         // Everything that can be wrong on the command line is found before anyone is asked for a value.
-        let destinations = self.aim.destinations()?;
         let given = input::pairs(&self.field, "--field")?;
         let existing = match session.workspace().secret(&self.name).await {
             Ok(secret) => Some(secret),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
+        let kind = self.kind(existing.as_ref())?;
+        let mut destinations = self.aim.destinations(kind.name)?;
         if let Some(existing) = &existing {
             self.refuse_immutable(existing)?;
             self.introduce(existing, destinations.is_some());
         }
-        let kind = self.kind(existing.as_ref())?;
+        let before = existing.as_ref().map(|secret| secret.destinations.clone()).unwrap_or_default();
+        let replaced = destinations.as_mut().and_then(|destinations| {
+            if self.add {
+                destinations.splice(0..0, before.clone());
+            }
+            replaced(&before, destinations)
+        });
         session.acting_environment().await?;
         let kept = existing
             .as_ref()
             .and_then(|secret| secret.environments.get(&session.environment))
             .map(|value| &value.fields);
+        let is_first = kept.is_none();
         let mut fields = shown_fields(kind, given, kept, &self.name)?;
         let what = format!("{} of {} in {}", kind.main_field, self.name, session.environment);
         let value = input::hidden(&what)?;
@@ -112,6 +123,9 @@ impl Set {
             Some(_) => self.rotate(session, destinations, FieldMap(fields)).await?,
         };
         warn(&done.warnings);
+        if let Some(replaced) = replaced {
+            talk(&replaced);
+        }
         let answer = json!({
             "name": self.name,
             "environment": session.environment,
@@ -119,10 +133,11 @@ impl Set {
             "created": done.created,
             "warnings": done.warnings,
         });
-        let verb = match (done.created, was_proposed) {
-            (true, _) => "created",
-            (false, true) => "filled",
-            (false, false) => "rotated",
+        let verb = match (done.created, was_proposed, is_first) {
+            (true, ..) => "created",
+            (false, true, _) => "filled",
+            (false, false, true) => "set",
+            (false, false, false) => "rotated",
         };
         session.out.done(
             &answer,

@@ -8,6 +8,7 @@ use crate::{
     ensure,
     lease::Way,
     scene::{Scene, Verdict},
+    sftp_server::SftpServer,
     upstream::{Act, write},
     world::World,
 };
@@ -62,6 +63,16 @@ pub(crate) async fn case(_: &'static World) -> Verdict {
             json!({}),
         )
         .await;
+    // SSH servers say much of their own accord, and when they are left.
+    let server = SftpServer::start().await;
+    let destination =
+        json!([{"host": scene.good, "scheme": "sftp", "port": server.port, "host_key": server.host_key}]);
+    scene.secret("BANK", "sftp_password", destination, json!({"username": "u", "password": scene.s})).await;
+    for path in ["/plain", "/refused", "/goodbye"] {
+        let sftp = json!({"host": scene.good, "port": server.port, "auth": {"secret": "BANK"}, "get": {"path": path}});
+        scene.run("files", json!([{"id": "a", "sftp": sftp}]), json!({})).await;
+    }
+    ensure!(server.logins().len() == 3, "S did not arrive");
     scene
         .owner
         .put("/secrets/KEY/values/test", json!({"fields": {"token": crate::scene::random_value()}}))
@@ -82,6 +93,8 @@ pub(crate) async fn case(_: &'static World) -> Verdict {
         memchr::memmem::find(&log, b"\"TRACE\"").is_some() && targets.len() > 3,
         "the log is not at its most talkative: {targets:?}"
     );
+    // It writes down what a server asks for by name, warnings included.
+    ensure!(!targets.contains("russh"), "the SSH library logs");
     let detector = Detector::new([&scene.s[8..]]);
     for line in log.split(|byte| *byte == b'\n') {
         if let Some(found) = detector.find(line, 1) {

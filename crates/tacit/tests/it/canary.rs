@@ -127,6 +127,7 @@ async fn assert_nothing_kept(server: &Server, detector: &Detector) {
         reply.expect(200);
         detector.assert_clean(&reply.text, path);
     }
+    detector.assert_clean(server.owner.every_run().await, "the runs");
     let log = server.log();
     assert!(log.contains("\"level\":\"DEBUG\""), "the log is not at its most talkative");
     for line in log.lines() {

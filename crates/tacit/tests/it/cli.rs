@@ -184,6 +184,15 @@ async fn types_and_reveal() {
         serde_json::from_str(&shell.run(&["secrets", "reveal", "GCP"]).ok().stdout).unwrap();
     assert_eq!(revealed, serde_json::from_str::<Value>(document).unwrap());
     shell.run_with(&["secrets", "set", "BAD", "--type", "json"], VALUE).failed(2, "not JSON").without(VALUE);
+
+    // The first value of an environment is not a rotation. Storage keys only ever go out as a signature.
+    let live = shell.run_with(&["secrets", "set", "DB", "--env", "live", "--field", "username=app"], "third");
+    assert!(live.ok().stderr.contains("DB is set: version 1 in live"));
+    let set =
+        ["secrets", "set", "BUCKET", "--type", "access_key", "--field", "access_key_id=AKIAIOSFODNN7EXAMPLE"];
+    shell.run_with(&[&set[..], &["--to", "https://s3.example/receipts/**"]].concat(), VALUE).ok();
+    let policy = shell.run(&["secrets", "policy", "BUCKET", "-o", "json"]).ok().json();
+    assert_eq!(policy["destinations"][0]["places"], json!(["signature"]));
 }
 
 /// A value given as an argument is refused before anything is sent, and not repeated.
@@ -329,6 +338,25 @@ async fn aiming() {
     let replaced = shell.run(&["secrets", "policy", "WIDE", "--to", "api.example"]).ok();
     assert!(replaced.stderr.contains(&format!("{url}, {url} is replaced")), "{}", replaced.stderr);
     shell.run(&["secrets", "policy", "WIDE", "--add"]).failed(2, "nothing to add");
+    // Whoever chose names and paths has nothing done by the shell of whoever pastes the command.
+    let set = ["secrets", "set", "A $(id)", "--masked", "--to", &format!("{url}/v1/a")];
+    shell.run_with(&set, VALUE).ok();
+    let refused = shell.run(&["request", "GET", &format!("{url}/v1/a&id"), "--auth", "A $(id)"]);
+    let command = format!("secrets policy --add 'A $(id)' --to '{url}/v1/a&id' --method GET");
+    assert!(refused.stderr.contains(&command), "{}", refused.stderr);
+    // A restricted secret is aimed wider with its value, and keeps where it went; the place is in the command.
+    shell.run_with(&["secrets", "set", "TIGHT", "--to", &format!("{url}/v1/a")], VALUE).ok();
+    let refused = shell
+        .run(&["request", "GET", &format!("{url}/v1/b"), "-H", "X-Own: {{secrets.TIGHT}}"])
+        .failed(4, "(destination_not_allowed)");
+    let command = format!("secrets set --add TIGHT --to {url}/v1/b --method GET --place header:x-own");
+    assert!(refused.stderr.to_lowercase().contains(&command.to_lowercase()), "{}", refused.stderr);
+    let set = shell.run_with(&command.split(' ').collect::<Vec<_>>(), VALUE).ok();
+    assert!(!set.stderr.contains("replaced"), "{}", set.stderr);
+    shell.run(&["request", "GET", &format!("{url}/v1/b"), "-H", "X-Own: {{secrets.TIGHT}}"]).ok();
+    shell.run(&["request", "GET", &format!("{url}/v1/a"), "--auth", "TIGHT"]).ok();
+    let set = shell.run_with(&["secrets", "set", "TIGHT", "--to", "api.example"], VALUE).ok();
+    assert!(set.stderr.contains("is replaced; --add keeps"), "{}", set.stderr);
 }
 
 /// An automation is published from YAML, run and shown; a run that fails fails the command.
@@ -343,11 +371,34 @@ async fn automations_and_the_record() {
         "name: charge\nsteps:\n  - id: call\n    http:\n      url: {url}/{{{{input.path}}}}\n      auth: {{ secret: KEY }}\n"
     );
     let checked = shell.run_with(&["automations", "apply", "-f", "-", "--dry-run"], &definition).ok();
-    assert!(checked.stderr.contains("would be published in test; secrets KEY"), "{}", checked.stderr);
+    assert!(
+        checked.stderr.contains("would be created: published in test; secrets KEY"),
+        "{}",
+        checked.stderr
+    );
     shell.run(&["automations", "show", "charge"]).failed(4, "(not_found)");
-    shell.run_with(&["automations", "apply", "-f", "-"], &definition).ok();
+    // Where it is published is not for --env to say; what is said and cannot be is refused, and nothing is written.
+    let apply = ["automations", "apply", "-f", "-"];
+    let refused = shell.run_with(&[&apply[..], &["--env", "live"]].concat(), &definition);
+    let refused = refused.failed(2, "published in `test`, and --env or TACIT_ENV says `live`");
+    assert!(refused.stderr.contains("tacit deploy NAME --from test --to live"), "{}", refused.stderr);
+    shell
+        .run_with(&[&apply[..], &["--env", "nope"]].concat(), &definition)
+        .failed(2, "no environment `nope`");
+    let mut exported = Shell::of(&server);
+    exported.variables.push(("TACIT_ENV".to_owned(), "live".to_owned()));
+    exported.run_with(&apply, &definition).failed(2, "published in `test`");
+    exported.run(&["automations", "import", "nowhere.json"]).failed(2, "published in `test`");
+    shell.run(&["automations", "show", "charge"]).failed(4, "(not_found)");
+    let created = shell.run_with(&[&apply[..], &["--env", "test"]].concat(), &definition).ok();
+    assert!(created.stderr.contains("charge is created: published in test"), "{}", created.stderr);
+    assert!(shell.run_with(&apply, &definition).ok().stderr.contains("charge is unchanged"));
+    let changed = definition.replace("name: charge", "name: charge\ndescription: once");
+    assert!(shell.run_with(&apply, &changed).ok().stderr.contains("charge is changed"));
     assert_eq!(shell.run(&["automations", "show", "charge"]).ok().json()["steps"][0]["id"], "call");
-    shell.run_with(&["automations", "apply", "-f", "-"], "steps: []").failed(2, "name");
+    shell
+        .run_with(&["automations", "apply", "-f", "-"], "steps: []")
+        .failed(2, "standard input has no `name`");
 
     let ran =
         shell.run(&["automations", "run", "charge", "--input", "{\"path\": \"v1\"}"]).ok().without(VALUE);

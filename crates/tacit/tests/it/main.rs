@@ -12,6 +12,7 @@ mod careful;
 mod cli;
 #[cfg(feature = "acceptance")]
 mod clients;
+mod deploy;
 mod disguise;
 mod disk;
 mod gains;
@@ -28,24 +29,37 @@ mod main_job;
 mod mcp;
 #[cfg(feature = "acceptance")]
 mod mcp_client;
+mod oauth;
+#[cfg(feature = "acceptance")]
+mod oauth_server;
 mod oracles;
 mod people;
 mod people_cli;
 mod proposals;
 mod proxy;
+mod queue;
 mod races;
 mod recovery;
 mod redirects;
+mod references;
 mod refusals;
 mod revoking;
 mod rights;
 mod routes;
 mod run;
+mod runs_left;
+#[cfg(feature = "acceptance")]
+mod sftp;
+#[cfg(feature = "acceptance")]
+mod sshd;
 mod start;
+#[cfg(feature = "acceptance")]
+mod storage;
 mod store_process;
 mod subtle;
 mod tenants;
 mod totp;
+mod triggers;
 mod typed;
 mod values;
 mod windows;

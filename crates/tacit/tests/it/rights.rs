@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Client, Server},
-    routes::{INSTANCE, LEASE_TOKEN, PERSON, ROUTES, Route, Things, assert_complete},
+    routes::{HOOK_TOKEN, INSTANCE, LEASE_TOKEN, PERSON, ROUTES, Route, Things, assert_complete},
 };
 
 /// The contract's table of roles, as words.
@@ -47,6 +47,10 @@ async fn every_role_and_every_route() {
                 client.send(route.method, &route.path_to("default", &things), route.body_for(role)).await;
             if route.right == Some(LEASE_TOKEN) {
                 reply.refused(401, "unauthenticated");
+                continue;
+            }
+            if route.right == Some(HOOK_TOKEN) {
+                reply.refused(404, "not_found");
                 continue;
             }
             let may = route.right.is_none_or(|right| {
@@ -95,7 +99,7 @@ async fn what_was_deleted_never_was() {
     let absent = gone.absent();
     // What ends stays on a list for a while and is not gone.
     let ends = |path: &str| {
-        path.contains("/leases/") || path.contains("/agent-sessions/") || path.contains("/runs/")
+        ["/leases/", "/agent-sessions/", "/runs/", "/deployments/"].iter().any(|noun| path.contains(noun))
     };
     let named = |route: &&Route| {
         route.path.contains("{workspace}")
@@ -144,7 +148,7 @@ async fn every_role_in_one_environment() {
     // What a right in one environment is enough for.
     let is_of_one = |route: &Route| {
         route.path.contains("{environment}")
-            || ["/requests", "/leases", "/automations/{name}/runs", "/grants"]
+            || ["/requests", "/leases", "/automations/{name}/runs", "/runs/{id}/cancel", "/grants"]
                 .iter()
                 .any(|end| route.path.ends_with(end))
             || (route.method == "PUT" && route.path.ends_with("/automations/{name}"))
@@ -164,9 +168,9 @@ async fn every_role_in_one_environment() {
             let body = route.body_for(&format!("one-{role}"));
             let may = rights(role).split_whitespace().any(|held| right.split('|').any(|one| one == held));
             if route.path.contains("{environment}") {
-                let reply = client
-                    .send(route.method, &path.replace("/values/test", "/values/live"), body.clone())
-                    .await;
+                let elsewhere = path.replace("/values/test", "/values/live");
+                let elsewhere = elsewhere.replace("/triggers/test", "/triggers/live");
+                let reply = client.send(route.method, &elsewhere, body.clone()).await;
                 if ![403, 404].contains(&reply.status) {
                     wrong.push(format!("{role} in live: {} {path} {}", route.method, reply.status));
                 }

@@ -22,6 +22,9 @@ pub(crate) const INSTANCE: &str = "instance.admin";
 /// What takes only something else than the caller's token: a lease's own, a password, an invitation.
 pub(crate) const LEASE_TOKEN: &str = "lease.token";
 
+/// What takes only a webhook's token, in its address.
+pub(crate) const HOOK_TOKEN: &str = "hook.token";
+
 /// What only a person may, about themselves; machines are none.
 pub(crate) const PERSON: &str = "person";
 
@@ -120,8 +123,20 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/v1/workspaces/{workspace}/automations/{name}", None, ""),
     route("PUT", "/v1/workspaces/{workspace}/automations/{name}", A, r#"{"steps": [{"id": "a", "http": {"url": "https://192.0.2.1/"}}]}"#),
     route("POST", "/v1/workspaces/{workspace}/automations/{name}/runs", Some("automation.run"), r#"{"environment": "test"}"#),
+    route("GET", "/v1/workspaces/{workspace}/automations/{name}/template", None, ""),
+    route("GET", "/v1/workspaces/{workspace}/deployments", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/deployments", Some("deploy"), r#"{"from": "test", "to": "live", "automations": ["automation-#"]}"#),
+    route("GET", "/v1/workspaces/{workspace}/deployments/{id}", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/deployments/{id}/rollback", Some("deploy"), ""),
     route("GET", "/v1/workspaces/{workspace}/runs", None, ""),
     route("GET", "/v1/workspaces/{workspace}/runs/{id}", None, ""),
+    route("GET", "/v1/workspaces/{workspace}/runs/{id}/events", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/runs/{id}/cancel", Some("automation.run"), ""),
+    route("GET", "/v1/workspaces/{workspace}/automations/{name}/triggers", None, ""),
+    route("POST", "/v1/workspaces/{workspace}/automations/{name}/triggers/{environment}/enable", Some("deploy"), ""),
+    route("POST", "/v1/workspaces/{workspace}/automations/{name}/triggers/{environment}/rotate", Some("deploy"), ""),
+    route("POST", "/v1/workspaces/{workspace}/automations/{name}/triggers/{environment}/disable", Some("deploy"), ""),
+    route("POST", "/v1/hooks/{token}", Some(HOOK_TOKEN), "{}"),
     route("DELETE", "/v1/workspaces/{workspace}/members/{name}", M, ""),
     route("DELETE", "/v1/workspaces/{workspace}/invitations/{id}", M, ""),
     route("DELETE", "/v1/workspaces/{workspace}/grants/{id}", G, ""),
@@ -142,6 +157,7 @@ pub(crate) struct Things {
     tag: String,
     token: String,
     run: String,
+    deployment: String,
     lease: String,
     session: String,
     grant: String,
@@ -179,7 +195,13 @@ impl Things {
             .await
             .expect(201);
         let step = json!({"id": "a", "http": {"url": "https://192.0.2.1/", "timeout_secs": 1}});
-        owner.put(&format!("/automations/automation-{tag}"), json!({"steps": [step]})).await.expect(201);
+        let definition = json!({"triggers": [{"webhook": {}}], "steps": [step]});
+        for name in ["automation", "deployed"] {
+            owner.put(&format!("/automations/{name}-{tag}"), definition.clone()).await.expect(201);
+        }
+        // Another one: what is in a protected environment takes `deploy` to delete, too.
+        let deployment = json!({"from": "test", "to": "live", "automations": [format!("deployed-{tag}")]});
+        let deployment = owner.post("/deployments", deployment).await.expect(201);
         let run = owner
             .post(&format!("/automations/automation-{tag}/runs"), json!({"environment": "test"}))
             .await
@@ -206,6 +228,7 @@ impl Things {
             tag: tag.to_owned(),
             token: text(&token),
             run: text(&run),
+            deployment: text(&deployment),
             lease: text(&lease),
             session: text(&session),
             grant: text(&grant),
@@ -228,6 +251,7 @@ impl Things {
             tag: "absent".to_owned(),
             token: other(&self.token),
             run: other(&self.run),
+            deployment: other(&self.deployment),
             lease: other(&self.lease),
             session: other(&self.session),
             grant: other(&self.grant),
@@ -251,6 +275,7 @@ impl Route {
         let id: &str = match self.path {
             path if path.contains("/v1/sessions/") => "current",
             path if path.contains("/runs/") => &things.run,
+            path if path.contains("/deployments/") => &things.deployment,
             path if path.contains("/leases/") => &things.lease,
             path if path.contains("/agent-sessions/") => &things.session,
             path if path.contains("/grants/") => &things.grant,
@@ -261,6 +286,7 @@ impl Route {
             .replace("{workspace}", workspace)
             .replace("{name}", &name)
             .replace("{environment}", "test")
+            .replace("{token}", "tct_wh_x")
             .replace("{id}", id)
     }
 

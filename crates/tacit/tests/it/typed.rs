@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Runs a command on a terminal of its own, types this once it asks, and returns how it ended and all that was on screen.
-fn on_terminal(shell: &Shell, arguments: &[&str], keys: &'static [u8]) -> (i32, String) {
+pub(crate) fn on_terminal(shell: &Shell, arguments: &[&str], keys: &'static [u8]) -> (i32, String) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
